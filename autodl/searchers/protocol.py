@@ -1,0 +1,43 @@
+"""What a searcher is: two methods, no base class needed."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from autodl.spaces.search_space import SearchSpace
+from autodl.trial import Config, Report
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """Proposes configs and learns from their reports.
+
+    Contract: deterministic given (seed, trial_id, the reports observed so far). `suggest` is
+    called once for each new trial, with ids 0, 1, 2, ...; a resumed run replays the same calls.
+    """
+
+    def suggest(self, trial_id: int) -> Config | None:
+        """A config for a new trial; None: nothing to propose now.
+
+        None while trials are running means "ask again after the next report"; None while
+        nothing runs ends the run (a grid that is used up).
+        """
+        ...
+
+    def observe(self, report: Report) -> None:
+        """Learn from a measurement (state RUNNING) or from the end of a trial."""
+        ...
+
+
+@runtime_checkable
+class BindableSearcher(Searcher, Protocol):
+    """A searcher that wants to know the run: all of autodl's own do. Optional."""
+
+    def bind(self, space: SearchSpace, *, seed: int) -> None:
+        """Called once, before the first `suggest`.
+
+        Args:
+            space: what configs must belong to.
+            seed: the run's seed; draw with ``autodl.rng.trial_rng(seed, trial_id)``.
+        """
+        ...
