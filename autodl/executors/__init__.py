@@ -1,1 +1,9 @@
-"""Facade; public names follow."""
+"""Where trials run."""
+
+from autodl.executors.reporter import Reporter
+from autodl.executors.serial import SerialExecutor
+
+__all__ = [
+    "Reporter",
+    "SerialExecutor",
+]

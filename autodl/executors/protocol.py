@@ -55,7 +55,7 @@ class Finished:
 
     trial_id: int
     attempt: int
-    decision: "Decision"
+    decision: Decision
     worker: str = ""
 
 
