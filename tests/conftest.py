@@ -1,0 +1,15 @@
+"""One thread a test process: tiny networks lose far more to idle threads than they gain."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+try:
+    import torch
+except ImportError:  # the engine's tests run without torch
+    pass
+else:
+    torch.set_num_threads(1)
