@@ -1,35 +1,34 @@
-"""Time limits as people write them: ``"10m"``, ``"1h30m"``, seconds, a ``timedelta``."""
+"""Time limits as people write them."""
 
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from datetime import timedelta
+from typing import Any
 
 from autodl.errors import OptionError
 
-_UNIT_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
-_WORDS = {
-    "sec": "s", "secs": "s", "second": "s", "seconds": "s",
-    "min": "m", "mins": "m", "minute": "m", "minutes": "m",
-    "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
-    "day": "d", "days": "d",
-}  # fmt: skip
+UNIT_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_NAMES = {"d": "days?", "h": "hours?|hrs?|hr", "m": "minutes?|mins?", "s": "seconds?|secs?"}
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_PATTERN = re.compile(
+    "".join(rf"(?:{_NUMBER}\s*(?:{_NAMES[unit]}|{unit})\s*)?" for unit in UNIT_S), re.ASCII | re.IGNORECASE
+)
 
 
 def parse_time_limit(limit: str | float | timedelta | None) -> float | None:
     """A time limit in seconds.
 
     Args:
-        limit: ``"90s"``, ``"10m"``, ``"1h30m"``, ``"2 hours"``, ``"90"`` (seconds), a number of
-            seconds, a ``timedelta``; None: no limit.
+        limit: seconds; a text such as "90s", "10m", "1h30m", "1.5 hours", "2d"; a timedelta; None: no limit.
 
     Returns:
-        Seconds, > 0; None for no limit.
+        Seconds > 0, or None.
 
     Raises:
-        OptionError: zero, negative, not finite, or not understood.
+        OptionError: the limit is not positive, not finite or not understood.
 
     Example:
         >>> parse_time_limit("1h30m")
@@ -37,46 +36,28 @@ def parse_time_limit(limit: str | float | timedelta | None) -> float | None:
     """
     if limit is None:
         return None
-    if isinstance(limit, timedelta):
-        seconds = limit.total_seconds()
-    elif isinstance(limit, str):
-        seconds = _parse_text(limit)
-    elif isinstance(limit, (int, float)) and not isinstance(limit, bool):
-        seconds = float(limit)
+    value: Any = limit
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, str):
+        seconds = _parse_text(value)
+    elif isinstance(value, numbers.Real) and not isinstance(value, bool):  # numpy's scalars too
+        seconds = float(value)
     else:
-        raise _not_understood(limit)
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise OptionError(
-            f"time_limit must be a positive, finite time, got {limit!r}; leave it out (None) for no limit"
-        )
+        raise OptionError(f"time_limit must be seconds, a text such as '10m' or None, got {limit!r}")
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise OptionError(f"time_limit must be positive and finite, got {limit!r}; None means no limit")
     return seconds
 
 
 def _parse_text(text: str) -> float:
-    """Sum the parts of a text such as ``1h30m``; a bare number is seconds."""
-    cleaned = text.strip().lower()
-    total, position = 0.0, 0
-    if cleaned.startswith("-"):
-        raise OptionError(f"time_limit must be a positive, finite time, got {text!r}")
-    while position < len(cleaned):
-        match = _PART.match(cleaned, position)
-        if match is None:
-            raise _not_understood(text)
-        number, word = match.groups()
-        unit = _WORDS.get(word, word)
-        bare_number = unit == "" and match.end() == len(cleaned) and position == 0
-        if unit not in _UNIT_S and not bare_number:
-            raise _not_understood(text)
-        total += float(number) * _UNIT_S.get(unit, 1.0)
-        position = match.end()
-        while position < len(cleaned) and cleaned[position] in " ,":
-            position += 1
-    if position == 0:
-        raise _not_understood(text)
-    return total
-
-
-def _not_understood(limit: object) -> OptionError:
-    return OptionError(
-        f"time_limit {limit!r} is not understood; write seconds (600), '90s', '10m' or '1h30m'"
-    )
+    """Seconds of a text: plain seconds, or numbers with units, the largest unit first."""
+    stripped = text.strip()
+    try:
+        return float(stripped)
+    except ValueError:
+        match = _PATTERN.fullmatch(stripped)
+    if match is None or not stripped:
+        raise OptionError(f"time_limit {text!r} is not understood; write '90s', '10m', '1h30m' or seconds")
+    counts = zip(match.groups(), UNIT_S.values(), strict=True)
+    return sum(float(number) * unit for number, unit in counts if number)

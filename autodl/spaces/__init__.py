@@ -1,1 +1,34 @@
-"""Facade; public names follow."""
+"""Search spaces: what can vary, and the decorators that attach it to code."""
+
+from __future__ import annotations
+
+from autodl.spaces.categorical import Categorical
+from autodl.spaces.codec import UnitCubeCodec
+from autodl.spaces.decorators import TunableFunction, args, func, obj
+from autodl.spaces.domains import Bool, Config, Domain, Int, Real, Space, Value
+from autodl.spaces.nested import Dict, List
+from autodl.spaces.objects import ObjectClass, ObjectFunction, ObjectSpec
+from autodl.spaces.search_space import Parameter, SearchSpace
+
+__all__ = [
+    "Bool",
+    "Categorical",
+    "Config",
+    "Dict",
+    "Domain",
+    "Int",
+    "List",
+    "ObjectClass",
+    "ObjectFunction",
+    "ObjectSpec",
+    "Parameter",
+    "Real",
+    "SearchSpace",
+    "Space",
+    "TunableFunction",
+    "UnitCubeCodec",
+    "Value",
+    "args",
+    "func",
+    "obj",
+]

@@ -1,0 +1,79 @@
+"""Deep learning that tunes itself, in a few lines of Python.
+
+Names are imported when they are first used: `import autodl` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autodl import executors, optim, schedulers, searchers, spaces
+    from autodl.executors import JoblibExecutor, SerialExecutor
+    from autodl.spaces import Bool, Categorical, Dict, Int, List, Real, args, func, obj
+    from autodl.tasks import ImageClassification, ImageClassifier
+    from autodl.tuner import tune
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Bool",
+    "Categorical",
+    "Dict",
+    "ImageClassification",
+    "ImageClassifier",
+    "Int",
+    "JoblibExecutor",
+    "List",
+    "Real",
+    "SerialExecutor",
+    "__version__",
+    "args",
+    "executors",
+    "func",
+    "obj",
+    "optim",
+    "schedulers",
+    "searchers",
+    "spaces",
+    "tune",
+]
+
+# Where each public name lives; None: the name is a submodule.
+_HOMES: dict[str, str | None] = {
+    "Bool": "autodl.spaces",
+    "Categorical": "autodl.spaces",
+    "Dict": "autodl.spaces",
+    "ImageClassification": "autodl.tasks",
+    "ImageClassifier": "autodl.tasks",
+    "Int": "autodl.spaces",
+    "JoblibExecutor": "autodl.executors",
+    "List": "autodl.spaces",
+    "Real": "autodl.spaces",
+    "SerialExecutor": "autodl.executors",
+    "args": "autodl.spaces",
+    "executors": None,
+    "func": "autodl.spaces",
+    "obj": "autodl.spaces",
+    "optim": None,
+    "schedulers": None,
+    "searchers": None,
+    "spaces": None,
+    "tune": "autodl.tuner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    if home is None:
+        return importlib.import_module(f"{__name__}.{name}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
