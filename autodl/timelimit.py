@@ -41,7 +41,7 @@ def parse_time_limit(limit: str | float | timedelta | None) -> float | None:
         seconds = value.total_seconds()
     elif isinstance(value, str):
         seconds = _parse_text(value)
-    elif isinstance(value, numbers.Real) and not isinstance(value, bool):  # numpy's scalars too
+    elif not isinstance(value, bool) and isinstance(value, numbers.Real):  # numpy's scalars too
         seconds = float(value)
     else:
         raise OptionError(f"time_limit must be seconds, a text such as '10m' or None, got {limit!r}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autodl.errors import SpaceError
-from autodl.spaces.domains import Domain, Value, from_bin, to_bin
+from autodl.spaces.base import Domain, Value, from_bin, to_bin
 
 MAX_NAME = 60  # characters; longer values are called by their type's name
 
@@ -27,7 +27,8 @@ class Categorical(Domain):
     brings its labels only where it is chosen: ``net`` = "ResNet", ``net/ResNet/depth`` = 3.
 
     Args:
-        *choices: the choices; a single list or tuple holds them all; a single mapping names them.
+        *choices: the choices; a single list, tuple, range or array holds them all, and a single
+            mapping names them.
         default: one of the choices, or its name; the first if None.
 
     Raises:
@@ -46,7 +47,7 @@ class Categorical(Domain):
         keys: tuple[Value, ...] | None = None
         if len(choices) == 1 and isinstance(choices[0], Mapping):
             keys, choices = _named(choices[0])
-        elif len(choices) == 1 and isinstance(choices[0], list | tuple):
+        elif len(choices) == 1 and isinstance(choices[0], list | tuple | range | np.ndarray):
             choices = tuple(choices[0])
         if not choices:
             raise SpaceError("Categorical needs at least one choice")
@@ -62,7 +63,7 @@ class Categorical(Domain):
         if position is not None:
             return self.names[position]
         for name, choice in zip(self.names, self.choices, strict=True):
-            if _same(choice, default):
+            if same(choice, default):
                 return name
         raise SpaceError(f"Categorical: default {self.check(default)}")
 
@@ -71,9 +72,9 @@ class Categorical(Domain):
             return NotImplemented
         return (
             len(self.names) == len(other.names)
-            and all(map(_same, self.names, other.names))
-            and _same(self.default, other.default)
-            and all(map(_same, self.choices, other.choices))
+            and all(map(same, self.names, other.names))
+            and same(self.default, other.default)
+            and all(map(same, self.choices, other.choices))
         )
 
     def __hash__(self) -> int:
@@ -81,7 +82,7 @@ class Categorical(Domain):
 
     def __repr__(self) -> str:
         shown = [*map(repr, self.choices)]
-        if not _same(self.default, self.names[0]):
+        if not same(self.default, self.names[0]):
             shown.append(f"default={self.default!r}")
         return f"Categorical({', '.join(shown)})"
 
@@ -102,7 +103,7 @@ class Categorical(Domain):
     def index(self, value: object) -> int | None:
         """The position of a config's value; None if it is none of them. True is not 1 here."""
         for position, name in enumerate(self.names):
-            if _same(name, value):
+            if same(name, value):
                 return position
         return None
 
@@ -125,7 +126,7 @@ class Categorical(Domain):
         return self.names[from_bin(point, self.size)]
 
 
-def _same(a: object, b: object) -> bool:
+def same(a: object, b: object) -> bool:
     """Equal and of one type, so that 1, 1.0 and True differ; other objects by identity."""
     if a is b:
         return True
@@ -133,7 +134,7 @@ def _same(a: object, b: object) -> bool:
         return False
     try:
         return bool(a == b)
-    except (TypeError, ValueError):  # arrays and the like have no single answer
+    except (TypeError, ValueError, RuntimeError):  # arrays and the like have no single answer
         return False
 
 
@@ -161,7 +162,7 @@ def _unique_names(choices: tuple[Any, ...]) -> tuple[Value, ...]:
     taken: set[str] = set()
     for position, choice in enumerate(choices):
         if _is_json_scalar(choice):
-            if any(_same(choice, other) for other in names.values()):
+            if any(same(choice, other) for other in names.values()):
                 raise SpaceError(f"Categorical: choice {choice!r} is given twice")
             names[position] = choice
             if isinstance(choice, str):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autodl.errors import ConfigError
-from autodl.spaces.domains import Config, Value
+from autodl.spaces.base import Config, Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

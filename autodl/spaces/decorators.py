@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
 from autodl.errors import SpaceError
-from autodl.spaces.domains import Config, Value
+from autodl.spaces.base import Config, Value
 from autodl.spaces.nested import Dict
 from autodl.spaces.objects import Arguments, ObjectClass, ObjectFunction, adopt, merge
 from autodl.spaces.search_space import SearchSpace
@@ -112,8 +112,9 @@ class TunableFunction:
 
     def __init__(self, function: Callable[..., Any], arguments: Arguments) -> None:
         adopt(self, function, "function")
-        self.__dict__["arguments"] = arguments
-        self.__dict__["space"] = SearchSpace(Dict(dict(arguments)))
+        root = Dict(dict(arguments))
+        self.__dict__["arguments"] = root.items
+        self.__dict__["space"] = SearchSpace(root)
 
     def __call__(self, reporter: Any = None, /, **overrides: Any) -> Any:
         """Run once with the default of every parameter that is not overridden.

@@ -11,78 +11,16 @@ import math
 import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from autodl.errors import SpaceError
+from autodl.spaces.base import Config, Domain, Space, Value, from_bin, to_bin
 
-if TYPE_CHECKING:
-    import numpy as np
-
-Value = int | float | bool | str | None
-"""What a config may hold: JSON scalars."""
-
-Config = dict[str, Value]
-"""A flat config, ``label -> value``; nested spaces use ``/`` in labels; inactive labels are absent."""
+__all__ = ["Bool", "Config", "Domain", "Int", "Real", "Space", "Value"]
 
 MAX_INT = 2**53  # beyond, an integer is not exact in JSON readers that use doubles
 MAX_INT_VALUES = 2**50  # beyond, the bins of the unit interval are narrower than a double resolves
 MAX_LOG_INT = 2**40
-
-
-class Space:
-    """Anything that can vary, alone or by what it holds. Final classes below derive from it."""
-
-    __slots__ = ()
-
-
-class Domain(Space):
-    """A set of values for one label of a config.
-
-    Attributes:
-        default: a value of the domain, tried first where nothing better is known.
-    """
-
-    __slots__ = ()
-    default: Value
-
-    @property
-    def size(self) -> int | None:
-        """The number of values; None: infinitely many."""
-        raise NotImplementedError
-
-    def values(self) -> Iterator[Value]:
-        """All values in order, for a finite domain.
-
-        Raises:
-            SpaceError: the domain is infinite.
-        """
-        raise NotImplementedError
-
-    def check(self, value: object) -> str | None:
-        """What is wrong with a value, in words; None if it belongs to the domain."""
-        raise NotImplementedError
-
-    def to_unit(self, value: Any) -> float:
-        """The point in [0, 1] that stands for a value of the domain."""
-        raise NotImplementedError
-
-    def from_unit(self, point: float) -> Value:
-        """The value at a point; points outside [0, 1] count as its nearest end."""
-        raise NotImplementedError
-
-    def sample(self, rng: np.random.Generator) -> Value:
-        """A value drawn uniformly (on the log scale where ``log``)."""
-        return self.from_unit(float(rng.random()))
-
-
-def to_bin(index: int, count: int) -> float:
-    """The centre of bin `index` when [0, 1] is cut into `count` equal bins."""
-    return (index + 0.5) / count
-
-
-def from_bin(point: float, count: int) -> int:
-    """The bin that holds `point`; points outside [0, 1] count as its nearest end."""
-    return min(max(int(point * count), 0), count - 1)
+DIGITS = 10  # significant digits of a real value that comes from the unit interval
 
 
 def _number(value: object, name: str, owner: str) -> float:
@@ -113,13 +51,18 @@ def _check_range(low: float, high: float, log: object, owner: str) -> None:
         raise SpaceError(f"{owner}: log=True needs low > 0, got low={low}; raise low or drop log")
 
 
+def _shown(domain: Domain, low: float, high: float, log: bool, default: Value) -> str:
+    scale = ", log=True" if log else ""
+    return f"{type(domain).__name__}({low!r}, {high!r}{scale}, default={default!r})"
+
+
 def _check_default(domain: Domain, owner: str) -> None:
     problem = domain.check(domain.default)
     if problem:
         raise SpaceError(f"{owner}: default {problem}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Real(Domain):
     """A real number in [low, high].
 
@@ -154,6 +97,9 @@ class Real(Domain):
         object.__setattr__(self, "default", value)
         _check_default(self, owner)
 
+    def __repr__(self) -> str:
+        return _shown(self, self.low, self.high, self.log, self.default)
+
     @property
     def size(self) -> int | None:
         """None, or 1 where ``low == high``."""
@@ -178,7 +124,8 @@ class Real(Domain):
         if self.low == self.high:
             return 0.5
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            start, width = self._log_scale()
+            return (math.log(value) - start) / width
         return (value - self.low) / (self.high - self.low)
 
     def from_unit(self, point: float) -> float:
@@ -188,19 +135,25 @@ class Real(Domain):
         if point >= 1.0:
             return self.high
         if self.log:
-            value = float(f"{self.low * math.exp(point * math.log(self.high / self.low)):.10g}")
+            start, width = self._log_scale()
+            value = float(f"{math.exp(start + point * width):.{DIGITS}g}")
         else:
             value = round(self.low + point * (self.high - self.low), self._decimals())
         return min(max(value, self.low), self.high)
 
+    def _log_scale(self) -> tuple[float, float]:
+        """Start and width on the log scale; a difference, for the quotient can overflow."""
+        start = math.log(self.low)
+        return start, math.log(self.high) - start
+
     def _decimals(self) -> int:
         """Decimals that keep ten digits of the range, yet fewer than rounding errors reach."""
-        span = math.floor(math.log10(self.high - self.low)) - 10
+        span = math.floor(math.log10(self.high - self.low)) - DIGITS
         largest = math.floor(math.log10(max(abs(self.low), abs(self.high)))) - 13
         return -max(span, largest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Int(Domain):
     """A whole number in [low, high], both ends included.
 
@@ -232,9 +185,15 @@ class Int(Domain):
             limit = "high <= 2**40 with log=True" if self.log else "at most 2**50 values"
             raise SpaceError(f"{owner}: the range is too wide ({limit}); use Real and round")
         given = self.default
-        value = self.from_unit(0.5) if given is None else _integer(given, "default", owner)
+        value = self._middle() if given is None else _integer(given, "default", owner)
         object.__setattr__(self, "default", value)
         _check_default(self, owner)
+
+    def _middle(self) -> int:
+        return round(math.sqrt(self.low * self.high)) if self.log else self.from_unit(0.5)
+
+    def __repr__(self) -> str:
+        return _shown(self, self.low, self.high, self.log, self.default)
 
     @property
     def size(self) -> int:

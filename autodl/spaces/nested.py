@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 from autodl.errors import ConfigError, SpaceError
+from autodl.spaces.base import Config, Domain, Space, Value
 from autodl.spaces.categorical import Categorical
-from autodl.spaces.domains import Config, Domain, Space, Value
 
 Conditions = tuple[tuple[str, Value], ...]
 
@@ -53,7 +53,7 @@ class Dict(Composite):
         merged = {**(mapping or {}), **spaces}
         for key in merged:
             check_key(key, "Dict")
-        object.__setattr__(self, "items", tuple((k, fresh(v)) for k, v in merged.items()))
+        object.__setattr__(self, "items", tuple((k, detach(v)) for k, v in merged.items()))
 
     def __getitem__(self, key: str) -> Any:
         return dict(self.items)[key]
@@ -87,7 +87,7 @@ class List(Composite):
     def __init__(self, *spaces: Any) -> None:
         if len(spaces) == 1 and type(spaces[0]) in (list, tuple):
             spaces = tuple(spaces[0])
-        object.__setattr__(self, "elements", tuple(map(fresh, spaces)))
+        object.__setattr__(self, "elements", tuple(map(detach, spaces)))
 
     def __getitem__(self, position: int) -> Any:
         return self.elements[position]
@@ -149,6 +149,20 @@ def as_composite(value: object) -> Composite | None:
     return None
 
 
+def detach(value: Any, leaf: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A value with its plain containers copied, so that its giver can change theirs later.
+
+    Args:
+        value: a space, a constant, or plain containers of them.
+        leaf: applied to what is no plain container.
+    """
+    if type(value) is dict:
+        return {k: detach(v, leaf) for k, v in value.items()}
+    if type(value) in (list, tuple, set):
+        return type(value)(detach(v, leaf) for v in value)
+    return bytearray(value) if type(value) is bytearray else leaf(value)
+
+
 def fresh(constant: Any) -> Any:
     """A constant that two built objects can use without sharing state.
 
@@ -156,15 +170,12 @@ def fresh(constant: Any) -> Any:
     trial in the same process would go on with the first one's weights. Arrays, data sets and
     other objects are passed on as they are, for they can be large.
     """
-    if type(constant) is dict:
-        return {k: fresh(v) for k, v in constant.items()}
-    if type(constant) in (list, tuple, set):
-        return type(constant)(fresh(v) for v in constant)
-    if type(constant) is bytearray:
-        return bytearray(constant)
-    if hasattr(constant, "state_dict") and not isinstance(constant, type | Space):
-        return copy.deepcopy(constant)
-    return constant
+    return detach(constant, _own)
+
+
+def _own(constant: Any) -> Any:
+    carries_state = hasattr(constant, "state_dict") and not isinstance(constant, type | Space)
+    return copy.deepcopy(constant) if carries_state else constant
 
 
 def join(prefix: str, key: str) -> str:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from autodl.errors import SpaceError
-from autodl.spaces.domains import Config, Value
-from autodl.spaces.nested import Composite, check_key, fresh
+from autodl.spaces.base import Config, Value
+from autodl.spaces.categorical import choice_name
+from autodl.spaces.nested import Composite, check_key, detach
 from autodl.spaces.search_space import SearchSpace
 
 Arguments = tuple[tuple[str, Any], ...]
@@ -37,7 +38,7 @@ class ObjectSpec(Composite):
     @property
     def __name__(self) -> str:
         """The target's name, which is also the name of this choice in a `Categorical`."""
-        return str(getattr(self.target, "__name__", type(self.target).__name__))
+        return choice_name(self.target)
 
     def __repr__(self) -> str:
         shown = (v if _is_position(k) else f"{k}={v!r}" for k, v in self.arguments)
@@ -59,7 +60,7 @@ class ObjectSpec(Composite):
         named |= {k: v for k, v in extra.items() if accepts(self.target, k)}
         return self.target(*positional, **named)
 
-    def update(self, *args: Any, **overrides: Any) -> ObjectSpec:
+    def update(self, /, *args: Any, **overrides: Any) -> ObjectSpec:
         """A new spec with some arguments replaced; this one stays as it is.
 
         Raises:
@@ -196,7 +197,8 @@ def adopt(holder: object, target: Any, attribute: str) -> None:
     found: Any = sys.modules.get(getattr(target, "__module__", None) or "")
     for part in name.split("."):
         found = getattr(found, part, None)
-    if found is not target and not name.endswith(f".{attribute}"):
+    own_name = inspect.isclass(target) or inspect.isfunction(target)
+    if own_name and found is not target and not name.endswith(f".{attribute}"):
         target.__qualname__ = f"{name}.{attribute}"
 
 
@@ -227,13 +229,13 @@ def merge(
     given = _name_positions(target, args)
     for key, value in overrides.items():
         if key in given:
-            raise SpaceError(f"{target.__name__} got two values for {key!r}")
-        check_key(key, target.__name__)
+            raise SpaceError(f"{choice_name(target)} got two values for {key!r}")
+        check_key(key, choice_name(target))
         if not accepts(target, key):
             known = ", ".join(_keywords(target)[0]) or "none"
-            raise SpaceError(f"{target.__name__} takes no argument {key!r}; it takes: {known}")
+            raise SpaceError(f"{choice_name(target)} takes no argument {key!r}; it takes: {known}")
         given[key] = value
-    return tuple({**dict(base), **{k: fresh(v) for k, v in given.items()}}.items())
+    return tuple({**dict(base), **{k: detach(v) for k, v in given.items()}}.items())
 
 
 def _name_positions(target: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
@@ -247,7 +249,7 @@ def _name_positions(target: Callable[..., Any], args: tuple[Any, ...]) -> dict[s
     if not parameters or variadic:
         return {str(i): value for i, value in enumerate(args)}
     if len(args) > len(names):
-        raise SpaceError(f"{target.__name__} takes {len(names)} positional arguments, got {len(args)}")
+        raise SpaceError(f"{choice_name(target)} takes {len(names)} positional arguments, got {len(args)}")
     return dict(zip(names, args, strict=False))
 
 

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autodl.errors import ConfigError, SpaceError
-from autodl.spaces.domains import Config, Domain, Space, Value
+from autodl.spaces.base import Config, Space, Value
 from autodl.spaces.nested import Conditions, Dict, as_composite, build, join, walk
-from autodl.spaces.serial import domain_from_json, domain_to_json
+from autodl.spaces.parameters import Parameter, count_configs, enumerate_configs
+from autodl.spaces.serial import parameters_from_json, parameters_to_json
 
 if TYPE_CHECKING:
     from typing import Self
 
-FORMAT_VERSION = 1
+__all__ = ["Parameter", "SearchSpace"]
+
 MAX_PROBLEMS = 20  # shown in one message
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One label of a config.
-
-    Attributes:
-        label: its name in the config, ``net/ResNet/depth``.
-        domain: its values; a `Categorical` here holds scalars only.
-        conditions: (label, value) of every choice that must be made for this label to be active,
-            outermost first; empty: always active.
-    """
-
-    label: str
-    domain: Domain
-    conditions: Conditions = ()
-
-    def is_active(self, config: Mapping[str, Value]) -> bool:
-        """True if the config makes all choices that this parameter depends on."""
-        return all(label in config and config[label] == value for label, value in self.conditions)
 
 
 class SearchSpace:
@@ -169,34 +149,10 @@ class SearchSpace:
                 near = difflib.get_close_matches(str(label), self.labels, n=1)
                 yield f"{label}: unknown label" + (f"; did you mean {near[0]!r}?" if near else "")
 
-    # Size
-
     @property
     def size(self) -> int | None:
         """The number of different configs; None: infinitely many."""
-        children = self._children()
-
-        def count(parameter: Parameter) -> int | None:
-            branches = children.get(parameter.label, {})
-            if not branches:
-                return parameter.domain.size
-            sizes = [product(branches.get(value, [])) for value in parameter.domain.values()]
-            return None if None in sizes else sum(s for s in sizes if s is not None)
-
-        def product(parameters: list[Parameter]) -> int | None:
-            sizes = [count(p) for p in parameters]
-            return None if None in sizes else math.prod(s for s in sizes if s is not None)
-
-        return product([p for p in self.parameters if not p.conditions])
-
-    def _children(self) -> dict[str, dict[Value, list[Parameter]]]:
-        """Parameters by the choice they hang on directly."""
-        children: dict[str, dict[Value, list[Parameter]]] = {}
-        for p in self.parameters:
-            if p.conditions:
-                label, value = p.conditions[-1]
-                children.setdefault(label, {}).setdefault(value, []).append(p)
-        return children
+        return count_configs(self.parameters)
 
     def enumerate(self) -> Iterator[Config]:
         """All configs of a finite space, one at a time, the last label changing fastest.
@@ -204,33 +160,7 @@ class SearchSpace:
         Raises:
             SpaceError: the space is infinite; names the parameters that make it so.
         """
-        infinite = [p.label for p in self.parameters if p.domain.size is None]
-        if infinite:
-            raise SpaceError(f"the search space is infinite: {', '.join(infinite)} are real-valued")
-        return self._enumerate()
-
-    def _enumerate(self) -> Iterator[Config]:
-        # An odometer instead of recursion: spaces of networks can have thousands of labels.
-        choices: list[Iterator[Value] | None] = []
-        config: Config = {}
-        while True:
-            for p in self.parameters[len(choices) :]:
-                domain = p.domain.values() if p.is_active(config) else None
-                choices.append(domain)
-                if domain is not None:
-                    config[p.label] = next(domain)
-            yield dict(config)
-            while choices:
-                p, domain = self.parameters[len(choices) - 1], choices[-1]
-                if domain is not None:
-                    try:
-                        config[p.label] = next(domain)
-                        break
-                    except StopIteration:
-                        del config[p.label]
-                choices.pop()
-            if not choices:
-                return
+        return enumerate_configs(self.parameters)
 
     # Building
 
@@ -245,7 +175,7 @@ class SearchSpace:
         self.validate(config)
         return build(self.root, "", dict(config))
 
-    def build_part(self, config: Mapping[str, Value], key: str, **extra: Any) -> Any:
+    def build_part(self, config: Mapping[str, Value], key: str, /, **extra: Any) -> Any:
         """Only what stands under one key of the root, for objects that are built when needed.
 
         Args:
@@ -268,11 +198,7 @@ class SearchSpace:
 
     def to_json(self) -> dict[str, Any]:
         """Parameters and conditions as JSON-able data; what configs build is not part of it."""
-        rows = [
-            {"label": p.label, "domain": domain_to_json(p.domain), "when": [list(c) for c in p.conditions]}
-            for p in self.parameters
-        ]
-        return {"version": FORMAT_VERSION, "parameters": rows}
+        return parameters_to_json(self.parameters)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -281,19 +207,9 @@ class SearchSpace:
         Raises:
             SpaceError: the data is damaged or of a newer version.
         """
-        if not isinstance(data, Mapping) or data.get("version") != FORMAT_VERSION:
-            raise SpaceError(f"not a search space of version {FORMAT_VERSION}: {str(data)[:80]}")
+        parameters = parameters_from_json(data)
         space = cls.__new__(cls)
-        try:
-            rows = [
-                Parameter(
-                    row["label"], domain_from_json(row["domain"]), tuple((c[0], c[1]) for c in row["when"])
-                )
-                for row in data["parameters"]
-            ]
-        except (KeyError, TypeError, IndexError) as error:
-            raise SpaceError(f"damaged search space: {error!r}") from error
-        space._set(None, tuple(rows))
+        space._set(None, parameters)
         return space
 
 
