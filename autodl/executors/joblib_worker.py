@@ -1,0 +1,125 @@
+"""The worker's side of `JoblibExecutor`: one process, one connection, one job after the other."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import replace
+from multiprocessing.connection import Client, Connection
+from typing import Any
+
+from autodl.executors.cutoff import Cutoff, can_use_alarm
+from autodl.executors.protocol import Decision, Failed, Finished, Job, Reported
+from autodl.executors.runner import run_job
+
+_LOOK_S = 1.0
+"""How often a worker checks that the driver lives. A child of the driver may hold the connection
+open after the driver died, so that its end is not enough."""
+
+
+def serve(address: str, authkey: bytes, slot: int, generation: int) -> None:
+    """Run jobs until the driver says so or is gone. Started in the worker by the pool.
+
+    Args:
+        address: where the driver listens.
+        authkey: proves both sides to each other.
+        slot: which of the executor's places this is.
+        generation: how many workers the place had before.
+    """
+    _ignore_interrupts()
+    connection = Client(address, authkey=authkey)
+    connection.send((slot, generation, os.getpid()))
+    _Worker(connection).run()
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C in a terminal reaches all its processes; the driver decides what comes of it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Worker:
+    """Reads in a thread, so that the driver's death ends a job that never reports."""
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection = connection
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._name = f"pid {os.getpid()}"
+        self._functions: dict[int, Any] = {}
+        self._parent = os.getppid()
+
+    def run(self) -> None:
+        threading.Thread(target=self._read, name="autodl-reader", daemon=True).start()
+        while (item := self._inbox.get()) is not None:
+            self._send(self._run(*item))
+
+    def _read(self) -> None:
+        try:
+            while True:
+                while not self._connection.poll(_LOOK_S):
+                    if os.getppid() != self._parent:
+                        raise EOFError
+                message = self._connection.recv()
+                self._inbox.put(message)
+                if message is None:
+                    return
+        except (EOFError, OSError):
+            os._exit(1)  # the driver is gone; whatever the job does, nobody wants it
+
+    def _send(self, message: object) -> None:
+        try:
+            self._connection.send(message)
+        except OSError:
+            os._exit(1)
+
+    def _run(self, job: Job, token: int, function: bytes | None) -> Finished | Failed:
+        """Run one job.
+
+        Args:
+            job: its function is left out and comes apart, since it is the same for most jobs.
+            token: which function.
+            function: its pickle, if this worker has not had it yet.
+        """
+        _set_threads(job.threads)
+
+        def call(config: Any, reporter: Any) -> Any:
+            # Unpickled inside the job: an error in the user's imports is the trial's failure.
+            if token not in self._functions:
+                import cloudpickle  # noqa: PLC0415  # only workers need it
+
+                assert function is not None
+                self._functions.clear()
+                self._functions[token] = cloudpickle.loads(function)
+            return self._functions[token](config, reporter)
+
+        cutoff = Cutoff(job.deadline if can_use_alarm() else None)
+        try:
+            return run_job(_with_function(job, call), self._ask_for(job), worker=self._name, cutoff=cutoff)
+        except KeyboardInterrupt as error:  # raised by the job itself: the signal is ignored here
+            return Failed(job.trial_id, job.attempt, repr(error), repr(error), self._name)
+
+    def _ask_for(self, job: Job) -> Any:
+        def ask(resource: int, metrics: dict[str, float]) -> Decision:
+            self._send(Reported(job.trial_id, job.attempt, resource, metrics, self._name))
+            answer = self._inbox.get()
+            return Decision(answer) if answer is not None else Decision.STOP
+
+        return ask
+
+
+def _with_function(job: Job, function: Any) -> Job:
+
+    return replace(job, function=function)
+
+
+def _set_threads(threads: int | None) -> None:
+    """Limit the threads of a job; torch reads the variable when it is imported, later ones need telling."""
+    if threads is None:
+        return
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)

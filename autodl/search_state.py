@@ -1,0 +1,341 @@
+"""The state of a search: what searcher and scheduler are told, and what they answer.
+
+A state machine without clock, file or process: times are arguments. The tuner feeds it what
+happens; a resumed run feeds it the journal. Both end in the same state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from autodl.errors import ConfigError, OptionError
+from autodl.executors.protocol import Decision
+from autodl.schedulers.protocol import (
+    Action,
+    Continue,
+    Event,
+    Pause,
+    Resume,
+    Scheduler,
+    Start,
+    Stop,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    WorkerFree,
+)
+from autodl.searchers.protocol import Searcher
+from autodl.spaces.search_space import SearchSpace
+from autodl.trial import Config, Report, Trial, TrialState
+
+_DECISION_OF = {Continue: Decision.CONTINUE, Pause: Decision.PAUSE, Stop: Decision.STOP}
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is measured and which way is better.
+
+    Attributes:
+        metric: name of the metric that trials report.
+        mode: ``"min"`` or ``"max"``.
+    """
+
+    metric: str
+    mode: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metric, str) or not self.metric:
+            raise OptionError(f"metric must be the name of what trials report, got {self.metric!r}")
+        if self.mode not in ("min", "max"):
+            raise OptionError(f"mode must be 'min' or 'max', got {self.mode!r}")
+
+    def score(self, value: float) -> float:
+        """The value where larger is better."""
+        return value if self.mode == "max" else -value
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A job to start. `trial_id` is new for a fresh trial, known for one that goes on."""
+
+    trial_id: int
+    config: Config
+    to_resource: int | None
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No job for a free worker now, and who had none: "num_trials", "searcher" or "scheduler"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a report. `report` is None when it repeats what an earlier attempt reported."""
+
+    decision: Decision
+    report: Report | None = None
+    stops: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class _Live:
+    """What is known of a trial that has not ended."""
+
+    to_resource: int | None
+    decision: Decision = Decision.CONTINUE  # given, not yet carried out
+    failure: str | None = None  # why `decision` stops it, when that is a failure
+    told: int = -1  # highest resource told to searcher and scheduler
+    recorded: int = -1  # highest resource recorded
+    floor: int = -1  # recorded by earlier attempts: what is reported up to it is a repetition
+    losses: int = 0
+    best: Report | None = None
+
+
+class SearchState:
+    """Searcher, scheduler and trials, joined.
+
+    Args:
+        space: what configs must belong to; None: anything goes.
+        searcher: proposes configs.
+        scheduler: decides how long trials run.
+        objective: what is measured.
+        num_trials: how many trials at most; None: no limit.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | None,
+        searcher: Searcher,
+        scheduler: Scheduler,
+        objective: Objective,
+        num_trials: int | None,
+    ) -> None:
+        self.trials: list[Trial] = []
+        self.objective = objective
+        self.num_trials = num_trials
+        self.num_scored = 0  # trials that reported the metric at least once
+        self._space = space
+        self._searcher = searcher
+        self._scheduler = scheduler
+        self._live: dict[int, _Live] = {}
+
+    @property
+    def running(self) -> list[Trial]:
+        """Trials that neither ended nor are paused, by number."""
+        live = (self.trials[trial_id] for trial_id in sorted(self._live))
+        return [trial for trial in live if trial.state is TrialState.RUNNING]
+
+    def decision(self, trial_id: int) -> Decision:
+        """What a live trial was told and has not yet done."""
+        return self._live[trial_id].decision
+
+    def is_current(self, trial_id: int, attempt: int) -> bool:
+        """True for the attempt under way of a trial that runs."""
+        if trial_id not in self._live:
+            return False
+        trial = self.trials[trial_id]
+        return trial.state is TrialState.RUNNING and trial.attempt == attempt
+
+    # ------------------------------------------------------------------ launching
+
+    def propose(self, *, is_full: bool | None = None) -> Launch | Idle:
+        """Ask the scheduler, then maybe the searcher, for a free worker's next job.
+
+        Args:
+            is_full: no new trials, only paused ones; None: by `num_trials`.
+
+        Raises:
+            OptionError: the scheduler breaks its contract.
+            ConfigError: the searcher's config does not belong to the space.
+        """
+        actions = tuple(self._scheduler.handle(WorkerFree()))
+        if not actions:
+            return Idle("scheduler")
+        if len(actions) > 1:
+            raise OptionError(f"a scheduler may answer WorkerFree with one action, got {actions}")
+        match actions[0]:
+            case Resume(trial_id=trial_id, to_resource=to_resource):
+                if trial_id not in self._live or self.trials[trial_id].state is not TrialState.PAUSED:
+                    raise OptionError(f"the scheduler resumes trial {trial_id}, which is not paused")
+                return Launch(trial_id, self.trials[trial_id].config, to_resource, is_new=False)
+            case Start(to_resource=to_resource):
+                if self._is_full() if is_full is None else is_full:
+                    return Idle("num_trials")
+                config = self._suggest(len(self.trials))
+                if config is None:
+                    return Idle("searcher")
+                return Launch(len(self.trials), config, to_resource, is_new=True)
+        raise OptionError(f"a scheduler may answer WorkerFree with Start or Resume, got {actions[0]}")
+
+    def launch(self, launch: Launch, now_s: float) -> Trial:
+        """Carry out a proposal; `now_s`: seconds since the run's start."""
+        if launch.is_new:
+            trial = Trial(launch.trial_id, launch.config, started_s=now_s)
+            self.trials.append(trial)
+            self._live[trial.trial_id] = _Live(launch.to_resource)
+            return trial
+        self._live[launch.trial_id].to_resource = launch.to_resource
+        self._live[launch.trial_id].decision = Decision.CONTINUE
+        return self._next_attempt(launch.trial_id)
+
+    def requeue(self, trial_id: int, *, lost: bool) -> Launch:
+        """Let a running trial start again from its last checkpoint.
+
+        Args:
+            trial_id: a running trial.
+            lost: its worker died (counted against its tries); False: the driver did.
+        """
+        self._live[trial_id].losses += lost
+        trial = self._next_attempt(trial_id)
+        return Launch(trial_id, trial.config, self._live[trial_id].to_resource, is_new=False)
+
+    def losses(self, trial_id: int) -> int:
+        """How many workers died under a live trial."""
+        return self._live[trial_id].losses
+
+    def _next_attempt(self, trial_id: int) -> Trial:
+        trial, live = self.trials[trial_id], self._live[trial_id]
+        trial.state = TrialState.RUNNING
+        trial.attempt += 1
+        live.floor = live.recorded
+        return trial
+
+    def _is_full(self) -> bool:
+        return self.num_trials is not None and len(self.trials) >= self.num_trials
+
+    def _suggest(self, trial_id: int) -> Config | None:
+        proposed: Any = self._searcher.suggest(trial_id)
+        if proposed is None:
+            return None
+        if not isinstance(proposed, dict):
+            raise ConfigError(
+                f"{type(self._searcher).__name__}.suggest must return a dict or None, got {proposed!r}"
+            )
+        # numpy scalars are what searchers written by hand tend to return; JSON does not know them.
+        config = {label: getattr(value, "item", lambda v=value: v)() for label, value in proposed.items()}
+        if self._space is not None:
+            self._space.validate(config)
+        return config
+
+    # ------------------------------------------------------------------ measuring
+
+    def report(self, trial_id: int, resource: int, metrics: dict[str, float], worker: str = "") -> Verdict:
+        """A measurement of a running trial's current attempt."""
+        trial, live = self.trials[trial_id], self._live[trial_id]
+        if resource <= live.floor and live.decision is Decision.CONTINUE:
+            return Verdict(Decision.CONTINUE)
+        value = metrics.get(self.objective.metric)
+        if value is not None and not math.isfinite(value):
+            name = "NaN" if math.isnan(value) else "infinite"
+            live.decision, value = Decision.STOP, None
+            live.failure = f"metric {self.objective.metric!r} is {name} at resource {resource}"
+        score = None if value is None else self.objective.score(value)
+        report = Report(trial_id, trial.config, TrialState.RUNNING, resource, value, score, metrics)
+        trial.worker = worker
+        trial.reports.append(report)
+        live.recorded = max(live.recorded, resource)
+        if score is None:
+            return Verdict(live.decision, report)
+        if live.best is None:
+            self.num_scored += 1
+        if live.best is None or score > (live.best.score or 0.0):
+            live.best = report
+        stops = self._decide(report, score, live)
+        if (
+            live.decision is Decision.CONTINUE
+            and live.to_resource is not None
+            and resource >= live.to_resource
+        ):
+            live.decision = Decision.PAUSE
+        return Verdict(live.decision, report, stops)
+
+    def _decide(self, report: Report, score: float, live: _Live) -> tuple[int, ...]:
+        """Tell searcher and scheduler of a measurement; the trials to stop besides its own."""
+        if report.resource <= live.told or live.decision is not Decision.CONTINUE:
+            return ()  # a second report of the same epoch is a log entry, no new information
+        live.told = report.resource
+        self._searcher.observe(report)
+        actions = self._tell(TrialReported(report.trial_id, report.resource, score))
+        own = [a for a in actions if isinstance(a, (Continue, Pause, Stop)) and a.trial_id == report.trial_id]
+        if len(own) != 1:
+            raise OptionError(
+                f"a scheduler must answer TrialReported of trial {report.trial_id} with one Continue, Pause "
+                f"or Stop for it, got {tuple(actions)}"
+            )
+        live.decision = _DECISION_OF[type(own[0])]
+        return self._stop_others([a for a in actions if a is not own[0]])
+
+    def force(self, trial_id: int, decision: Decision) -> None:
+        """Set what a live trial is told; a replayed journal knows what it was."""
+        self._live[trial_id].decision = decision
+
+    def _tell(self, event: Event) -> list[Action]:
+        return list(self._scheduler.handle(event))
+
+    def _stop_others(self, actions: Iterable[Action]) -> tuple[int, ...]:
+        stops = []
+        for action in actions:
+            if not isinstance(action, Stop):
+                raise OptionError(f"a scheduler may only Stop other trials, got {action}")
+            live = self._live.get(action.trial_id)
+            if live is not None and live.decision is not Decision.STOP:
+                live.decision = Decision.STOP
+                stops.append(action.trial_id)
+        return tuple(stops)
+
+    # ------------------------------------------------------------------ ending
+
+    def settle(self, trial_id: int, error: str | None, now_s: float) -> tuple[Trial, tuple[int, ...]]:
+        """A running trial's worker is free again: it paused, ended or failed.
+
+        Args:
+            trial_id: a live trial.
+            error: why it failed; None: its function returned, or left as it was told.
+            now_s: seconds since the run's start.
+
+        Returns:
+            The trial in its new state, and other trials to stop.
+        """
+        trial, live = self.trials[trial_id], self._live[trial_id]
+        if live.decision is Decision.PAUSE:
+            trial.state = TrialState.PAUSED
+            return trial, ()
+        trial.state, trial.error = self._end_state(live, error)
+        trial.ended_s = now_s
+        del self._live[trial_id]
+        best = live.best
+        final = Report(
+            trial_id,
+            trial.config,
+            trial.state,
+            max(live.recorded, 0),
+            None if best is None else best.value,
+            None if best is None else best.score,
+            {} if best is None else best.metrics,
+        )
+        self._searcher.observe(final)
+        if trial.state is TrialState.FAILED:
+            actions = self._tell(TrialFailed(trial_id))
+        else:
+            actions = self._tell(TrialFinished(trial_id, final.resource, final.score))
+        return trial, self._stop_others(actions)
+
+    def _end_state(self, live: _Live, error: str | None) -> tuple[TrialState, str | None]:
+        if live.failure is not None:
+            return TrialState.FAILED, live.failure
+        if live.decision is Decision.STOP:
+            return TrialState.STOPPED, error
+        if error is not None:
+            return TrialState.FAILED, error
+        if live.best is None:
+            return (
+                TrialState.FAILED,
+                f"the trial ended without reporting the metric {self.objective.metric!r}",
+            )
+        return TrialState.COMPLETED, None

@@ -1,0 +1,175 @@
+"""`tune`: search the best config of a training function, in one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from autodl.driver import RunOptions, Tuner
+from autodl.errors import OptionError
+from autodl.executors.joblib_pool import JoblibExecutor
+from autodl.executors.protocol import Executor
+from autodl.executors.serial import SerialExecutor
+from autodl.result import TuneResult
+from autodl.schedulers.protocol import Scheduler
+from autodl.schedulers.registry import get_scheduler
+from autodl.search_state import Objective
+from autodl.searchers.points import PortfolioSearcher
+from autodl.searchers.protocol import Searcher
+from autodl.searchers.registry import get_searcher
+from autodl.spaces.base import Space
+from autodl.spaces.decorators import Args, TunableFunction
+from autodl.spaces.nested import Dict
+from autodl.spaces.search_space import SearchSpace
+from autodl.timelimit import parse_time_limit
+from autodl.trial import Config, Value
+
+__all__ = ["RunOptions", "Tuner", "infer_mode", "make_executor", "tune"]
+
+_SMALLER_IS_BETTER = ("loss", "error", "mse", "mae", "rmse", "perplexity", "latency", "time")
+_ENDLESS = ("random", "bayesian")
+"""Searchers that never run out of proposals in an infinite space."""
+
+
+def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by name or object
+    function: TunableFunction | Callable[..., Any],
+    space: SearchSpace | Space | Mapping[str, Any] | None = None,
+    *,
+    metric: str,
+    mode: str | None = None,
+    searcher: str | Searcher = "random",
+    scheduler: str | Scheduler = "fifo",
+    num_trials: int | None = None,
+    time_limit: str | float | timedelta | None = None,
+    num_workers: int = 1,
+    executor: Executor | None = None,
+    path: str | Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    callbacks: Iterable[object] = (),
+    max_resource: int | None = None,
+    points_to_evaluate: Sequence[Mapping[str, Value]] = (),
+    keep_checkpoints: int | None = 5,
+) -> TuneResult:
+    """Search the config with the best metric.
+
+    Args:
+        function: decorated by `autodl.args`; or, with `space`, any ``function(args, reporter)``.
+        space: the search space of an undecorated function.
+        metric: what trials report by ``reporter(accuracy=...)``.
+        mode: ``"min"`` or ``"max"``; None: "min" if the metric's name says loss, error, mse, mae,
+            rmse, perplexity, latency or time, else "max".
+        searcher: a name ("random", "grid", "bayesian") or any object with `suggest` and `observe`.
+        scheduler: a name ("fifo", "asha") or any object with `handle`.
+        num_trials: how many trials at most. This or `time_limit` is needed unless the searcher
+            runs out of proposals by itself.
+        time_limit: wall-clock limit of this call: seconds, ``"10m"``, ``"1h30m"``. Trials under way
+            are cut when it is over.
+        num_workers: trials that run at once, each in a process of its own if more than one.
+        executor: where trials run, instead of `num_workers`.
+        path: directory of the run, which can be resumed; None: a temporary one, removed at exit.
+        seed: the same seed gives the same trials.
+        resume: go on with the run at `path` if there is one.
+        callbacks: see `autodl.callbacks`.
+        max_resource: resource (epochs) of a full trial, for schedulers that need it.
+        points_to_evaluate: configs, or parts of some, to try first.
+        keep_checkpoints: keep ``reporter.save`` files of this many best ended trials; None: all.
+
+    Returns:
+        Trials, the best config, how the run ended.
+
+    Raises:
+        AllTrialsFailedError: no trial reported the metric; it shows the first traceback.
+        RunExistsError: `path` holds a run already.
+        OptionError: an argument is not allowed.
+
+    Example:
+        >>> from autodl.spaces import Real
+        >>> def train(args, reporter):
+        ...     reporter(loss=(args.x - 0.3) ** 2)
+        >>> tune(train, {"x": Real(0, 1)}, metric="loss", num_trials=20).best_value < 0.05
+        True
+    """
+    started_at = time.time()
+    options = RunOptions(
+        Objective(metric, infer_mode(metric) if mode is None else mode),
+        num_trials,
+        parse_time_limit(time_limit),
+        seed,
+        resume,
+        keep_checkpoints,
+        started_at=started_at,
+    )
+    run, search_space = _with_space(function, space)
+    _check_limits(searcher, options, search_space)
+    made = get_searcher(searcher)
+    if points_to_evaluate:
+        made = PortfolioSearcher(points_to_evaluate, then=made)
+    tuner = Tuner(
+        run,
+        search_space,
+        searcher=made,
+        scheduler=get_scheduler(scheduler, max_resource=max_resource),
+        executor=make_executor(num_workers) if executor is None else executor,
+        options=options,
+        path=path,
+        callbacks=callbacks,
+    )
+    return tuner.run()
+
+
+def infer_mode(metric: str) -> str:
+    """ "min" for a metric whose name says that smaller is better, else "max"."""
+    words = str(metric).lower().replace("-", "_").replace("/", "_").split("_")
+    return "min" if any(word in _SMALLER_IS_BETTER for word in words) else "max"
+
+
+def make_executor(num_workers: int) -> Executor:
+    """In this process for one worker, in processes of their own for more.
+
+    Raises:
+        OptionError: not a whole number >= 1.
+    """
+    if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 1:
+        raise OptionError(f"num_workers must be a whole number >= 1, got {num_workers!r}")
+    return SerialExecutor() if num_workers == 1 else JoblibExecutor(num_workers)
+
+
+class _Plain:
+    """An undecorated function and its space, together."""
+
+    def __init__(self, function: Callable[..., Any], space: SearchSpace) -> None:
+        self.function, self.space = function, space
+
+    def run(self, config: Config, reporter: Any) -> Any:
+        """Call the function as `autodl.args` would; the flat config where the space has no names."""
+        named = isinstance(self.space.root, Dict)
+        return self.function(Args(self.space, config) if named else config, reporter)
+
+
+def _with_space(function: Any, space: Any) -> tuple[Callable[[Config, Any], Any], SearchSpace]:
+    if isinstance(function, TunableFunction):
+        if space is not None:
+            raise OptionError(
+                "the function has a space from @autodl.args already; change it by function.update(...) "
+                "instead of passing another"
+            )
+        return function.run, function.space
+    if not callable(function):
+        raise OptionError(f"function must be callable, got {function!r}")
+    if space is None:
+        raise OptionError(
+            "what is to be searched? decorate the function with @autodl.args(lr=...), or pass a space: "
+            "tune(function, {'lr': Real(1e-4, 1e-1, log=True)}, ...)"
+        )
+    made = space if isinstance(space, SearchSpace) else SearchSpace(space)
+    return _Plain(function, made).run, made
+
+
+def _check_limits(searcher: object, options: RunOptions, space: SearchSpace) -> None:
+    limited = options.num_trials is not None or options.time_limit_s is not None
+    if not limited and searcher in _ENDLESS and space.size is None:
+        raise OptionError(f"give num_trials or time_limit: searcher {searcher!r} would never end")
