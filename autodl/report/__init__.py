@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from autodl.report.content import ReportContent as ReportContent
     from autodl.report.content import ReportFigure as ReportFigure
     from autodl.report.content import Table as Table
+    from autodl.report.content import thumbnail as thumbnail
     from autodl.report.from_run import content_from_run as content_from_run
     from autodl.report.html import render as render
     from autodl.report.html import write_report as write_report
-
     from autodl.report.importance import Importances as Importances
     from autodl.report.importance import importances as importances
     from autodl.report.plots import plot as plot
@@ -49,6 +49,7 @@ _HOME = {
     "importances": "importance",
     "plot": "plots",
     "render": "html",
+    "thumbnail": "content",
     "write_report": "html",
 }
 """Public name -> module."""
@@ -72,6 +73,7 @@ __all__ = [
     "importances",
     "plot",
     "render",
+    "thumbnail",
     "write_report",
 ]
 
