@@ -70,6 +70,10 @@ class WeightsUnavailableError(AutoDLError, RuntimeError):
     """Pretrained weights are neither on disk nor reachable; the message names the ways out."""
 
 
+class ExportError(AutoDLError, RuntimeError):
+    """A network cannot be exported, or the exported file gives other outputs."""
+
+
 class TrialError(AutoDLError, RuntimeError):
     """A trial cannot go on (NaN loss, a network that does not fit the data)."""
 

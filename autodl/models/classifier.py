@@ -80,8 +80,29 @@ class Preprocessing:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
         """The inverse of `to_json`."""
-        fields = dict(data)
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**fields)
+
+
+class Backbone(nn.Module):
+    """A module of someone else's as a backbone, with the names of its stages.
+
+    Args:
+        module: images (n, c, h, w) to features (n, feature_dim).
+        stage_names: paths of its stages below ``module``, input side first.
+        cam_name: path of the layer Grad-CAM looks at; None: it has no map to show.
+    """
+
+    def __init__(self, module: nn.Module, stage_names: tuple[str, ...], cam_name: str | None) -> None:
+        super().__init__()
+        self.module = module
+        self.stage_names = tuple(f"module.{name}" for name in stage_names)
+        self.cam_name = None if cam_name is None else f"module.{cam_name}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) to (n, feature_dim)."""
+        features: Tensor = self.module(x)
+        return features
 
 
 class Classifier(nn.Module):
@@ -92,21 +113,31 @@ class Classifier(nn.Module):
             (paths of its stages, input side first) and ``cam_name`` (path of the layer whose
             output Grad-CAM looks at); without them its children are the stages.
         head: usually ``nn.Linear(feature_dim, num_classes)``; ``nn.Identity()`` for a module of the
-            user's that ends in logits itself (`splits` is False then).
+            user's that cannot be split and ends in logits itself (`splits` is False then).
         preprocessing: what the input must look like.
+        num_classes: number of logits; needed only where the head does not tell.
         dropout: probability of dropping a feature before the head, in [0, 1).
     """
 
     def __init__(
-        self, backbone: nn.Module, head: nn.Module, preprocessing: Preprocessing, *, dropout: float = 0.0
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        preprocessing: Preprocessing,
+        *,
+        dropout: float = 0.0,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()
+        if num_classes is None and not isinstance(head, nn.Linear):
+            raise OptionError(f"num_classes must be given with a head that is {type(head).__name__}")
         if not 0 <= dropout < 1:
             raise OptionError(f"dropout must lie in [0, 1), got {dropout}")
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
         self.head = head
         self.preprocessing = preprocessing
+        self._num_classes = num_classes or 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, num_classes) of normalised images (n, c, h, w)."""
@@ -120,17 +151,13 @@ class Classifier(nn.Module):
 
     @property
     def feature_dim(self) -> int:
-        """Number of features the backbone gives (number of classes when the net has no head)."""
-        if isinstance(self.head, nn.Linear):
-            return self.head.in_features
-        return int(self.backbone.num_classes)  # type: ignore[arg-type]  # set by wrap_module
+        """Number of features the backbone gives (of logits, when there is no head)."""
+        return self.head.in_features if isinstance(self.head, nn.Linear) else self.num_classes
 
     @property
     def num_classes(self) -> int:
         """Number of logits."""
-        if isinstance(self.head, nn.Linear):
-            return self.head.out_features
-        return int(self.backbone.num_classes)  # type: ignore[arg-type]  # set by wrap_module
+        return self.head.out_features if isinstance(self.head, nn.Linear) else self._num_classes
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -145,9 +172,7 @@ class Classifier(nn.Module):
 
     @property
     def cam_layer(self) -> nn.Module | None:
-        """The layer whose output Grad-CAM looks at; None when there is none."""
-        name = getattr(self.backbone, "cam_name", None)
-        if name is not None:
-            return self.backbone.get_submodule(name)
-        stages = self.stages
-        return stages[-1] if stages else None
+        """The layer whose output Grad-CAM looks at; None when the network has no map to show."""
+        names = self.stage_names
+        name = getattr(self.backbone, "cam_name", names[-1] if names else None)
+        return None if name is None else self.backbone.get_submodule(name)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from autodl.errors import OptionError
-from autodl.models.classifier import Preprocessing
+from autodl.models.classifier import Backbone, Preprocessing
 from autodl.models.parts import Parts, State
 from autodl.models.pretrained import hub_path, hub_weights
 from autodl.models.weights_io import read_weights
@@ -61,11 +61,10 @@ def zoo_parts(name: str, input_size: int | None, options: dict[str, Any]) -> Par
     model = _construct(name, preprocessing.input_size, options)
     head_name, head = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
     _split_off(model, head_name)
-    model.stage_names = stage_names(model)
-    model.cam_name = cam_name(model, model.stage_names)
+    stages = stage_names(model)
     _check_forward(name, model, preprocessing.input_size, head.in_features)
     return Parts(
-        backbone=model,
+        backbone=Backbone(model, stages, cam_name(model, stages)),
         feature_dim=head.in_features,
         preprocessing=preprocessing,
         rename=partial(_rename, name=name, head_name=head_name, model=model),
@@ -158,7 +157,7 @@ def _rename(state: State, *, name: str, head_name: str, model: nn.Module) -> Sta
 def _renamed_key(key: str, head_name: str) -> str:
     if key.startswith(f"{head_name}."):
         return "head." + key.removeprefix(f"{head_name}.")
-    return f"backbone.{key}"
+    return f"backbone.module.{key}"
 
 
 def _resized_positions(embedding: Tensor, model: nn.Module) -> Tensor:
