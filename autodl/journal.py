@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +19,8 @@ from typing import Any, BinaryIO, Self
 
 from autodl.errors import JournalError
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows has no flock: there the lock is left out
-    fcntl = None  # type: ignore[assignment]
 
 JOURNAL_VERSION = 1
 
@@ -92,8 +91,8 @@ class Journal:
             self._file.close()
 
     def _lock(self) -> None:
-        if fcntl is None:
-            return
+        if sys.platform == "win32":
+            return  # no flock there: the lock is left out
         try:
             fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -45,10 +45,10 @@ class TuneResult:
         A failed trial counts only where no other reported: what came before its failure (a NaN,
         say) may be all there is.
         """
-        scored = [(trial, best.score) for trial in self.trials if (best := trial.best) is not None]
+        scored = [(t, report.score or 0.0) for t in self.trials if (report := t.best) is not None]
         sound = [pair for pair in scored if pair[0].state is not TrialState.FAILED]
-        best = max(sound or scored, key=lambda pair: pair[1] or 0.0, default=None)
-        return None if best is None else best[0]
+        winner = max(sound or scored, key=lambda pair: pair[1], default=None)
+        return None if winner is None else winner[0]
 
     @property
     def best_config(self) -> Config:

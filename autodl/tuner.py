@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from autodl.driver import RunOptions, Tuner
+from autodl.engine.driver import Tuner
+from autodl.engine.types import Objective, RunOptions
 from autodl.errors import OptionError
 from autodl.executors.joblib_pool import JoblibExecutor
 from autodl.executors.protocol import Executor
@@ -16,7 +17,6 @@ from autodl.executors.serial import SerialExecutor
 from autodl.result import TuneResult
 from autodl.schedulers.protocol import Scheduler
 from autodl.schedulers.registry import get_scheduler
-from autodl.search_state import Objective
 from autodl.searchers.points import PortfolioSearcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.registry import get_searcher
@@ -73,7 +73,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         path: directory of the run, which can be resumed; None: a temporary one, removed at exit.
         seed: the same seed gives the same trials.
         resume: go on with the run at `path` if there is one.
-        callbacks: see `autodl.callbacks`.
+        callbacks: see `autodl.engine.callbacks`.
         max_resource: resource (epochs) of a full trial, for schedulers that need it.
         points_to_evaluate: configs, or parts of some, to try first.
         keep_checkpoints: keep ``reporter.save`` files of this many best ended trials; None: all.
@@ -122,7 +122,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
 
 
 def infer_mode(metric: str) -> str:
-    """ "min" for a metric whose name says that smaller is better, else "max"."""
+    """What is better, "min" or "max", by the words in the metric's name; see `tune`."""
     words = str(metric).lower().replace("-", "_").replace("/", "_").split("_")
     return "min" if any(word in _SMALLER_IS_BETTER for word in words) else "max"
 

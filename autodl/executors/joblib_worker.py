@@ -97,7 +97,7 @@ class _Worker:
 
         cutoff = Cutoff(job.deadline if can_use_alarm() else None)
         try:
-            return run_job(_with_function(job, call), self._ask_for(job), worker=self._name, cutoff=cutoff)
+            return run_job(replace(job, function=call), self._ask_for(job), worker=self._name, cutoff=cutoff)
         except KeyboardInterrupt as error:  # raised by the job itself: the signal is ignored here
             return Failed(job.trial_id, job.attempt, repr(error), repr(error), self._name)
 
@@ -110,9 +110,8 @@ class _Worker:
         return ask
 
 
-def _with_function(job: Job, function: Any) -> Job:
-
-    return replace(job, function=function)
+def no_function(config: Any, reporter: Any) -> None:
+    """Stands in a job for the function that is sent apart."""
 
 
 def _set_threads(threads: int | None) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from autodl.engine.types import Idle, Launch, Objective, Verdict
 from autodl.errors import ConfigError, OptionError
 from autodl.executors.protocol import Decision
 from autodl.schedulers.protocol import (
@@ -32,55 +33,6 @@ from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report, Trial, TrialState
 
 _DECISION_OF = {Continue: Decision.CONTINUE, Pause: Decision.PAUSE, Stop: Decision.STOP}
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What is measured and which way is better.
-
-    Attributes:
-        metric: name of the metric that trials report.
-        mode: ``"min"`` or ``"max"``.
-    """
-
-    metric: str
-    mode: str
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.metric, str) or not self.metric:
-            raise OptionError(f"metric must be the name of what trials report, got {self.metric!r}")
-        if self.mode not in ("min", "max"):
-            raise OptionError(f"mode must be 'min' or 'max', got {self.mode!r}")
-
-    def score(self, value: float) -> float:
-        """The value where larger is better."""
-        return value if self.mode == "max" else -value
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """A job to start. `trial_id` is new for a fresh trial, known for one that goes on."""
-
-    trial_id: int
-    config: Config
-    to_resource: int | None
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """No job for a free worker now, and who had none: "num_trials", "searcher" or "scheduler"."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer to a report. `report` is None when it repeats what an earlier attempt reported."""
-
-    decision: Decision
-    report: Report | None = None
-    stops: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -336,6 +288,6 @@ class SearchState:
         if live.best is None:
             return (
                 TrialState.FAILED,
-                f"the trial ended without reporting the metric {self.objective.metric!r}",
+                f"the trial never reported the metric {self.objective.metric!r}",
             )
         return TrialState.COMPLETED, None

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from autodl.engine.state import SearchState
+from autodl.engine.types import Idle, Launch, Objective
 from autodl.errors import JournalError
 from autodl.executors.protocol import Decision
 from autodl.journal import JOURNAL_VERSION
 from autodl.schedulers.protocol import Scheduler
-from autodl.search_state import Idle, Launch, Objective, SearchState
 from autodl.searchers.protocol import Searcher
 from autodl.spaces.search_space import SearchSpace
 

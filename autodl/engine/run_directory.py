@@ -52,7 +52,7 @@ class RunDirectory:
         has_trials = (self.path / TRIALS_NAME).exists() and any((self.path / TRIALS_NAME).iterdir())
         if (has_journal or has_trials) and not resume:
             raise RunExistsError(
-                f"{self.path} holds a run already: go on with it (resume=True), name another path, or remove it"
+                f"{self.path} holds a run already: go on with it (resume=True), or name another path"
             )
         if has_trials and not has_journal:
             raise JournalError(

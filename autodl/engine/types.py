@@ -1,0 +1,95 @@
+"""What the parts of the engine hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autodl.errors import OptionError
+from autodl.executors.protocol import Decision
+from autodl.trial import Config, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is measured and which way is better.
+
+    Attributes:
+        metric: name of the metric that trials report.
+        mode: ``"min"`` or ``"max"``.
+    """
+
+    metric: str
+    mode: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metric, str) or not self.metric:
+            raise OptionError(f"metric must be the name of what trials report, got {self.metric!r}")
+        if self.mode not in ("min", "max"):
+            raise OptionError(f"mode must be 'min' or 'max', got {self.mode!r}")
+
+    def score(self, value: float) -> float:
+        """The value where larger is better."""
+        return value if self.mode == "max" else -value
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A job to start. `trial_id` is new for a fresh trial, known for one that goes on."""
+
+    trial_id: int
+    config: Config
+    to_resource: int | None
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No job for a free worker now, and who had none: "num_trials", "searcher" or "scheduler"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a report. `report` is None when it repeats what an earlier attempt reported."""
+
+    decision: Decision
+    report: Report | None = None
+    stops: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is limited and reproduced.
+
+    Attributes:
+        objective: what is measured.
+        num_trials: how many trials at most; None: no limit.
+        time_limit_s: wall-clock seconds for this call; None: no limit.
+        seed: fixes proposals and the trials' own seeds.
+        resume: go on with the run that the path holds, if there is one.
+        keep_checkpoints: the ``reporter.save`` files of this many best trials are kept once
+            trials end; None: all.
+        threads: CPU threads a trial may use; None leaves it to the executor.
+        started_at: ``time.time()`` from which the time limit counts; None: from ``Tuner(...)``.
+    """
+
+    objective: Objective
+    num_trials: int | None = None
+    time_limit_s: float | None = None
+    seed: int = 0
+    resume: bool = False
+    keep_checkpoints: int | None = 5
+    threads: int | None = None
+    started_at: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("num_trials", self.num_trials, 1)
+        _check_count("keep_checkpoints", self.keep_checkpoints, 0)
+        _check_count("seed", self.seed, 0)
+        _check_count("threads", self.threads, 1)
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")

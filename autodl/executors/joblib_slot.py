@@ -1,0 +1,138 @@
+"""A place for one worker process of `JoblibExecutor`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from autodl.executors.joblib_hub import Hub
+from autodl.executors.joblib_worker import no_function, serve
+from autodl.executors.protocol import Job
+
+KILL_GRACE_S = 0.5
+"""How long past its deadline a job may take to end by itself, before its process is killed."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Slot:
+    """A place for one worker process: its pool, its connection, its job."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.generation = 0
+        self.pool: Any = None
+        self.job: Job | None = None
+        self.connection: Connection[Any, Any] | None = None
+        self.pid: int | None = None
+        self.stopping = False
+        self.broken = False
+        self._future: Future[None] | None = None
+        self._hub: Hub | None = None
+        self._outgoing: deque[Any] = deque()  # until the worker has connected
+        self._known: set[int] = set()  # functions the worker has
+
+    def start(self, hub: Hub, threads: int) -> None:
+        """Start the process; it connects when it is ready."""
+        from joblib.externals.loky import ProcessPoolExecutor  # noqa: PLC0415  # not needed by serial runs
+
+        environment = {name: str(threads) for name in THREAD_VARIABLES}
+        environment["OMP_WAIT_POLICY"] = "PASSIVE"  # idle OpenMP threads that spin slow small nets 300-fold
+        self.generation += 1
+        self.broken = False
+        self._hub = hub
+        self.pool = ProcessPoolExecutor(max_workers=1, env=environment)
+        self._future = self.pool.submit(serve, hub.address, hub.authkey, self.index, self.generation)
+        self._future.add_done_callback(lambda _: hub.wake())
+
+    def connect(self, connection: Connection[Any, Any], generation: int, pid: int, hub: Hub) -> None:
+        """The worker is there: send what waits for it."""
+        if generation != self.generation or self.pool is None:
+            connection.close()  # of a worker that was given up
+            return
+        self.connection, self.pid = connection, pid
+        hub.watch(connection)
+        self._flush()
+
+    def assign(self, job: Job, token: int, function: bytes) -> None:
+        """Give the worker its next job."""
+        self.job, self.stopping = job, False
+        known = token in self._known
+        self._known = {token}
+        self._outgoing.append((replace(job, function=no_function), token, None if known else function))
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self.connection is not None and self._outgoing:
+                self.connection.send(self._outgoing.popleft())
+        except OSError:
+            self.broken = True
+
+    def is_dead(self) -> bool:
+        """True if the process is gone."""
+        return self.broken or (self._future is not None and self._future.done())
+
+    def is_overdue(self) -> bool:
+        """True if the job should have ended at its deadline and did not."""
+        return (
+            self.job is not None
+            and self.job.deadline is not None
+            and time.time() >= self.job.deadline + KILL_GRACE_S
+        )
+
+    def end(self) -> str:
+        """End the process, whatever it does; returns why it was dead, if it was."""
+        if self.pool is None:
+            return ""
+        if self.connection is not None:
+            assert self._hub is not None
+            self._hub.unwatch(self.connection)
+            self.connection.close()
+        reason = self._kill()
+        self.pool = self.connection = self._future = self.job = self.pid = None
+        self._outgoing.clear()
+        self._known.clear()
+        return reason
+
+    def _kill(self) -> str:
+        processes = list((self.pool._processes or {}).values())
+        if self.broken and self._future is not None:
+            _wait_until(self._future.done, 0.2)  # the pool learns the exit code a moment later
+        error = self._future.exception() if self._future is not None and self._future.done() else None
+        codes = [process.exitcode for process in processes if process.exitcode is not None]
+        self.pool.shutdown(wait=False, kill_workers=True)
+        for process in processes:
+            if process.exitcode is None and process.pid is not None:
+                _kill_process(process.pid)
+        if codes:
+            return f"the worker process ended with {_describe_exit(codes[0])}"
+        return f"the worker process died ({type(error).__name__})" if error else "the worker process died"
+
+
+def _wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
+    until = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.005)
+
+
+def _kill_process(pid: int) -> None:
+    try:
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _describe_exit(code: int) -> str:
+    if code < 0:
+        try:
+            return f"signal {signal.Signals(-code).name}"
+        except ValueError:
+            return f"signal {-code}"
+    return f"exit code {code}"
