@@ -16,18 +16,22 @@ from autodl.report.wording import count, error_summary, format_duration, format_
 from autodl.trial import TrialState, Value
 
 LEADERBOARD_ROWS = 100
-NARROW = 3.7
-"""Width in inches of figures for phones."""
+DESKTOP, PHONE = 9.6, 3.7
+"""Widths of figures in inches, near those of the page, so that their text has the page's size."""
 
 _FIGURES = (
-    ("curves", "Learning curves", "{metric} of each trial by epoch; the best trial is drawn in blue."),
+    ("curves", "Learning curves", "Each trial's {metric} by epoch; the best trial is blue."),
     ("incumbent", "Best so far", "The best {metric} found, by time since the start of the search."),
     (
         "parallel",
         "Configs side by side",
         "A line a trial across its hyper-parameters; the best quarter is blue.",
     ),
-    ("slices", "Each hyper-parameter alone", "{metric} of each trial against one hyper-parameter a panel."),
+    (
+        "slices",
+        "Each hyper-parameter alone",
+        "Each trial's {metric} by one hyper-parameter a panel; the best trial is blue.",
+    ),
     ("timeline", "Who ran what", "A bar a trial by worker and time; the best is blue, failures are orange."),
 )
 
@@ -74,7 +78,7 @@ def run_figures(result: ResultView) -> tuple[ReportFigure, ...]:
             continue
         if kind in ("parallel", "slices") and scored < 3:
             continue
-        wide, narrow = plot(kind, result), plot(kind, result, width=NARROW)
+        wide, narrow = plot(kind, result, width=DESKTOP), plot(kind, result, width=PHONE)
         alt = alt.format(metric=result.metric)
         figures.append(ReportFigure.from_matplotlib(title, alt, wide, narrow=narrow, caption=alt))
     return tuple(figures)

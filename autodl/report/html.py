@@ -7,6 +7,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -23,6 +24,10 @@ MATRIX_CLASSES = 30
 ISSUES_SHOWN = 40
 """Files listed for each kind of issue; the rest is counted."""
 
+MISTAKES_SHOWN = 12
+"""Mistakes in plain sight; the rest unfolds."""
+
+_ACRONYMS = {"exif": "EXIF", "cmyk": "CMYK", "16": "16", "png": "PNG", "jpeg": "JPEG"}
 _MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
@@ -62,17 +67,17 @@ def render(content: ReportContent) -> str:
     )
     environment.filters.update(
         breakable=_breakable,
-        cell=format_value,
         config_value=format_config_value,
         data_uri=_data_uri,
         percent=_percent,
-        words=lambda text: str(text).replace("_", " "),
+        issue_kind=_issue_kind,
     )
     environment.globals.update(
         count=count,
-        numeric_columns=_numeric_columns,
+        typeset=_typeset,
         issue_groups=_issue_groups,
         issues_shown=ISSUES_SHOWN,
+        mistakes_shown=MISTAKES_SHOWN,
         matrix=_matrix,
         matrix_classes=MATRIX_CLASSES,
         confused_pairs=_confused_pairs,
@@ -100,18 +105,40 @@ def _data_uri(image: bytes) -> str:
 def _percent(share: float) -> str:
     """Never says 100 % or 0 % of what is only close to it."""
     if 0.0 < share < 0.005:
-        return "< 1 %"
+        return "<\u00a01\u00a0%"
     if 0.995 <= share < 1.0:
-        return "> 99 %"
-    return f"{share:.0%}".replace("%", " %")
+        return ">\u00a099\u00a0%"
+    return f"{share:.0%}".replace("%", "\u00a0%")
 
 
-def _numeric_columns(table: Table) -> tuple[bool, ...]:
-    def numeric(cells: Sequence[Value]) -> bool:
+def _issue_kind(kind: str) -> str:
+    """``"exif_rotated"`` -> ``"EXIF rotated"``."""
+    words = " ".join(_ACRONYMS.get(word, word) for word in kind.split("_"))
+    return words[:1].upper() + words[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    numeric: bool
+    cells: tuple[str, ...]
+
+
+def _typeset(table: Table) -> list[_Column]:
+    """A table by column: numbers of one column get one format, so that their points line up."""
+    columns = []
+    for index, name in enumerate(table.columns):
+        cells = [row[index] for row in table.rows]
         present = [cell for cell in cells if cell is not None]
-        return bool(present) and all(isinstance(c, int | float) and not isinstance(c, bool) for c in present)
-
-    return tuple(numeric([row[i] for row in table.rows]) for i in range(len(table.columns)))
+        numbers = [c for c in present if isinstance(c, int | float) and not isinstance(c, bool)]
+        numeric = bool(present) and len(numbers) == len(present)
+        floats = [abs(c) for c in numbers if isinstance(c, float) and c != 0.0]
+        if numeric and floats and min(floats) >= 0.01 and max(floats) < 1000.0:
+            shown = tuple("" if c is None else f"{c:.4f}" for c in cells)
+        else:
+            shown = tuple(format_value(cell) for cell in cells)
+        columns.append(_Column(name, numeric, shown))
+    return columns
 
 
 def _issue_groups(issues: Sequence[AuditIssue]) -> list[tuple[str, str, list[AuditIssue]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -62,8 +63,7 @@ def plot_parallel(result: ResultView, width: float) -> Figure:
         return empty(width, _NOTHING_VARIES)
     figure, (ax,) = new_figure(width, 3.5)
     axes = [_Axis.of_label(trials, label) for label in labels]
-    values = np.array([np.nan if t.best is None or t.best.value is None else t.best.value for t in trials])
-    axes.append(_Axis.of_numbers(result.metric, values))
+    axes.append(_Axis.of_numbers(result.metric, _values(trials)))
     heights = np.column_stack([axis.heights for axis in axes])
     first_good = len(trials) - ceil(len(trials) / 4)
     for row, line in enumerate(np.where(np.isnan(heights), _OFF, heights)):
@@ -93,7 +93,7 @@ def plot_slices(result: ResultView, width: float) -> Figure:
         _draw_slice(ax, trials, label)
     for position, ax in enumerate(axes):
         ax.set_visible(position < len(labels))
-        ax.set_ylim(_padded_limits([t.best.value for t in trials if t.best and t.best.value is not None]))
+        ax.set_ylim(_padded_limits(_values(trials)))
         if position % columns == 0:
             ax.set_ylabel(plain(result.metric))
         else:
@@ -101,9 +101,15 @@ def plot_slices(result: ResultView, width: float) -> Figure:
     return figure
 
 
-def _padded_limits(values: Sequence[float]) -> tuple[float, float]:
-    pad = 0.06 * (max(values) - min(values)) or 0.5
-    return min(values) - pad, max(values) + pad
+def _values(trials: Sequence[TrialView]) -> NDArray[np.float64]:
+    """Each trial's best value, NaN without one; shape (trials,)."""
+    return np.array([np.nan if t.best is None or t.best.value is None else t.best.value for t in trials])
+
+
+def _padded_limits(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    pad = 0.06 * (high - low) or 0.5
+    return low - pad, high + pad
 
 
 def short_label(label: str) -> str:
@@ -115,7 +121,7 @@ def _draw_slice(ax: Axes, trials: Sequence[TrialView], label: str) -> None:
     """Trials come worst first, so that the best is drawn last, on top."""
     active = [t for t in trials if label in t.config]
     codes = encode_label([t.config for t in active], label)
-    values = [t.best.value if t.best is not None else None for t in active]
+    values = _values(active)
     colours = [GOOD if t is trials[-1] else FAINT for t in active]
     ax.scatter(codes, values, s=22, c=colours, edgecolors="white", linewidths=0.5)
     ax.set_xlabel(plain(short_label(label), 20))
@@ -128,7 +134,7 @@ def _draw_slice(ax: Axes, trials: Sequence[TrialView], label: str) -> None:
         return
     names = _names(active, label)
     crowded = len(names) > 2 and sum(map(len, names)) > 14
-    shown = [plain(name, 12) for name in names]
+    shown = [plain(name, 11) for name in names]
     ax.set_xticks(
         range(len(names)), shown, rotation=30 if crowded else 0, ha="right" if crowded else "center"
     )
@@ -165,7 +171,7 @@ class _Axis:
 
 
 def _draw_axes(ax: Axes, axes: list[_Axis], *, inactive: bool, narrow: bool) -> None:
-    small = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": MUTED}
+    small: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": MUTED}
     backing = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
     for x, axis in enumerate(axes):
         ax.plot([x, x], [0.0, 1.0], color=LINE, linewidth=1.0, zorder=0.5)

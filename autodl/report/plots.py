@@ -68,9 +68,8 @@ def plot_curves(result: ResultView, width: float) -> Figure:
         line.set_gid(f"trial-{trial.trial_id}")
     best = trials[0]
     x, y = _curve(best)
-    ax.plot(
-        x, y, color=GOOD, linewidth=2.0, marker="o" if len(x) == 1 else None, label=f"trial {best.trial_id}"
-    )
+    marker = "o" if len(x) == 1 else None
+    ax.plot(x, y, color=GOOD, linewidth=2.0, marker=marker, gid=f"trial-{best.trial_id}")
     _mark_best(ax, best)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     ax.set_xlabel("epoch")
@@ -80,22 +79,32 @@ def plot_curves(result: ResultView, width: float) -> Figure:
 
 def plot_incumbent(result: ResultView, width: float) -> Figure:
     """Best value so far against time, with every trial's best value as a dot where it ended."""
-    scored = [(t, t.best) for t in result.trials if t.best is not None]
+    scored = [(t, t.best.score, t.best.value) for t in result.trials if t.best is not None]
     if not scored:
         return empty(width, NO_SCORES)
     figure, (ax,) = new_figure(width, min(3.2, 0.8 * width))
     end = _end(result.trials)
     size, unit = time_scale(end)
-    points = sorted((_ended(t, end) / size, t.trial_id, b.score, b.value) for t, b in scored)
+    points = sorted(
+        (_ended(t, end) / size, t.trial_id, score, value)
+        for t, score, value in scored
+        if score is not None and value is not None
+    )
     ax.plot([p[0] for p in points], [p[3] for p in points], "o", color=FAINT, ms=4, label="each trial")
     times, values, top = [], [], float("-inf")
     for when, _, score, value in points:
-        if score is not None and score > top:
+        if score > top:
             top = score
             times.append(when)
             values.append(value)
-    steps = [*times, end / size], [*values, values[-1]]
-    ax.step(*steps, where="post", color=GOOD, linewidth=2.0, label="best so far")
+    ax.step(
+        [*times, end / size],
+        [*values, values[-1]],
+        where="post",
+        color=GOOD,
+        linewidth=2.0,
+        label="best so far",
+    )
     ax.plot(times, values, "o", color=GOOD, markersize=5)
     failed = [_ended(t, end) / size for t in result.trials if t.state == TrialState.FAILED]
     if failed:

@@ -24,7 +24,8 @@ def format_duration(seconds: float) -> str:
     seconds = max(0.0, seconds)
     if seconds < 9.95:
         return f"{seconds:.1f} s" if seconds >= 0.05 else "0 s"
-    left, parts = round(seconds), []
+    left = round(seconds)
+    parts: list[tuple[int, str]] = []
     for unit, size in _UNITS:
         count, rest = divmod(left, size)
         if count or parts:
