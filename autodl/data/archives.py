@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autodl.data.decode import UnreadableImageError
 from autodl.data.formats import HEAD_BYTES, has_image_suffix, looks_like_image
 from autodl.data.layout import Entry, is_hidden, printable, table_of_tree, wants_sniffing, why_not_image
+from autodl.data.opening import UnreadableImageError
 from autodl.data.table import Ignored, ImageTable, Source
 from autodl.errors import DataError
 

@@ -64,7 +64,7 @@ class _Walk:
             if is_hidden(entry.name):
                 continue
             below = (*parts, printable(entry.name))
-            if entry.is_dir():
+            if _is_folder(entry):
                 # Real folders come before links, so that a loop is cut at the link.
                 (links if entry.is_symlink() else self._waiting).append((entry.path, below))
             else:
@@ -83,6 +83,13 @@ class _Walk:
             self.entries.append(Entry(parts, Path(entry.path)))  # a broken link: "missing" in the audit
         else:
             self.ignored.append(Ignored(name, why_not_image(entry.name)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _sniff(path: str) -> bool:

@@ -80,9 +80,11 @@ def read_csv(path: Path) -> pd.DataFrame:
         with path.open(encoding="utf-8-sig") as stream:
             header = stream.readline()
         separator = max(",;\t|", key=header.count)
+        has_header = not any(has_image_suffix(cell.strip(' "\r\n')) for cell in header.split(separator))
         frame = pd.read_csv(
             path,
             sep=separator,
+            header=0 if has_header else None,
             dtype=str,
             encoding="utf-8-sig",
             keep_default_na=False,  # a class may be called "None" or "NA"

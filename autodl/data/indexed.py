@@ -23,10 +23,9 @@ def is_hugging_face(data: object) -> bool:
     return all(hasattr(data, name) for name in ("column_names", "features", "__getitem__", "__len__"))
 
 
-def is_torch_dataset(data: object) -> bool:
-    """Whether the object looks like a map-style ``torch.utils.data.Dataset``."""
-    named = any(base.__name__ == "Dataset" for base in type(data).__mro__)
-    return hasattr(data, "__getitem__") and hasattr(data, "__len__") and (named or hasattr(data, "targets"))
+def is_map_style(data: object) -> bool:
+    """Whether the object can be read as a map-style ``torch.utils.data.Dataset`` is."""
+    return hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
 def is_iterable_torch_dataset(data: object) -> bool:
@@ -56,6 +55,10 @@ def read_torch(
     origin = f"the data set {type(dataset).__name__}"
     if not count:
         return ImageTable((), origin)
+    if (files := _image_folder_files(dataset)) is not None:
+        values = _names_of(dataset, [target for _, target in files])
+        rows = zip(files, values, strict=True)
+        return ImageTable(tuple(ImageItem(str(path), path, value) for (path, _), value in rows), origin)
     shared = SharedDataset(dataset)
     first = shared.read(0)
     has_label = isinstance(first, (tuple, list)) and len(first) >= 2
@@ -174,8 +177,11 @@ def _undecoded(dataset: Any, image: str) -> Any:
     return dataset.cast_column(image, type(feature)(decode=False))
 
 
-def image_folder_paths(dataset: Any) -> list[tuple[Path, object]] | None:
-    """The files behind a torchvision ``ImageFolder`` without transforms; None for others."""
+def _image_folder_files(dataset: Any) -> list[tuple[Path, object]] | None:
+    """The files behind a torchvision ``ImageFolder`` without transforms; None for others.
+
+    Read as files they are decoded on many threads, by the rules for odd images.
+    """
     samples = getattr(dataset, "samples", None)
     plain = getattr(dataset, "transform", 0) is None and getattr(dataset, "target_transform", 0) is None
     loader = getattr(getattr(dataset, "loader", None), "__name__", "")

@@ -98,14 +98,15 @@ def table_of_tree(
         unlabelled = tuple(ImageItem(entry.name, entry.source) for entry in entries)
         return ImageTable(unlabelled, origin, tuple(ignored))
     rows = _find_splits([(entry, entry.parts) for entry in entries])
-    has_classes = any(len(parts) > 1 for _, parts in rows)
+    with_classes = {entry.split for entry, parts in rows if len(parts) > 1}
     items: list[ImageItem] = []
     left_out = list(ignored)
     for entry, parts in rows:
-        if has_classes and len(parts) == 1:
+        in_folder = len(parts) > 1
+        if entry.split in with_classes and not in_folder:
             left_out.append(Ignored(entry.name, "image outside every class folder"))
             continue
-        label = unicodedata.normalize("NFC", parts[0]) if has_classes else None
+        label = unicodedata.normalize("NFC", parts[0]) if in_folder else None
         items.append(ImageItem(entry.name, entry.source, label, entry.split))
     return ImageTable(tuple(items), origin, tuple(left_out))
 
@@ -127,7 +128,7 @@ def _find_splits(rows: list[_Row]) -> list[_Row]:
         below = [(entry, parts[1:]) for entry, parts in rows if parts[0] == top]
         split = SPLIT_NAMES[top.lower()]
         split_rows += [(replace(entry, split=split), parts) for entry, parts in below]
-    return split_rows
+    return _strip_common(split_rows)
 
 
 def _strip_common(rows: list[_Row]) -> list[_Row]:

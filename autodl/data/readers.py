@@ -29,7 +29,7 @@ from autodl.data.frames import read_csv, read_frame, read_parquet
 from autodl.data.indexed import (
     is_hugging_face,
     is_iterable_torch_dataset,
-    is_torch_dataset,
+    is_map_style,
     read_hugging_face,
     read_torch,
 )
@@ -42,6 +42,8 @@ _ACCEPTED = (
     "a folder with a folder per class, a zip or tar of one, a CSV or parquet file or DataFrame with an image "
     "and a label column, (images, labels), a torch or Hugging Face data set, an image, or a list of images"
 )
+_NPZ_IMAGES = ("x", "images", "image", "data", "arr_0")
+_NPZ_LABELS = ("y", "labels", "label", "target", "arr_1")
 
 
 def read_images(  # the facade of the package; all but the data are options
@@ -84,7 +86,8 @@ def read_images(  # the facade of the package; all but the data are options
         return replace(table, items=tuple(ImageItem(i.name, i.source, None, i.split) for i in table.items))
     if labelled and not table.is_labelled:
         raise LabelError(
-            f"the images in {table.origin} have no labels; give a folder per class, or a table with a label column"
+            f"the images in {table.origin} have no labels; give a folder per class, or a table with a "
+            "label column"
         )
     return table
 
@@ -119,7 +122,9 @@ def _read(
         raise DataError("a torch IterableDataset cannot be read in any order; give a map-style data set")
     if isinstance(data, Sequence):
         return _read_sequence(data, pixel_range)
-    if is_torch_dataset(data):
+    if hasattr(data, "to_pandas"):  # polars, pyarrow
+        return read_frame(data.to_pandas(), label=label, image=image, labelled=labelled)
+    if is_map_style(data):
         return read_torch(data, labelled=labelled, pixel_range=pixel_range)
     raise DataError(f"cannot read images from a {type(data).__name__}; give {_ACCEPTED}")
 
@@ -187,12 +192,8 @@ def _read_npz(path: Path) -> ImageTable:
             arrays = {name.lower(): content[name] for name in content.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    images = next(
-        (arrays[name] for name in ("x", "images", "image", "data", "arr_0") if name in arrays), None
-    )
-    labels = next(
-        (arrays[name] for name in ("y", "labels", "label", "target", "arr_1") if name in arrays), None
-    )
+    images = next((arrays[name] for name in _NPZ_IMAGES if name in arrays), None)
+    labels = next((arrays[name] for name in _NPZ_LABELS if name in arrays), None)
     if images is None:
         raise DataError(f'{path} needs arrays "x" (images) and "y" (labels); it has {", ".join(arrays)}')
     return replace(read_arrays(images, labels), origin=str(path))
@@ -212,19 +213,16 @@ def _read_sequence(data: Sequence[Any], pixel_range: tuple[float, float] | None)
     """A list of images, ``(images, labels)``, or a list of (image, label) pairs."""
     if not len(data):
         raise EmptyDataError("there is no image in the list: it is empty")
+    if isinstance(data[0], (str, os.PathLike)) and len(data) == 2 and _is_collection(data[1]):
+        raise DataError("labels beside a path: give a list of paths with as many labels, or a table")
     if isinstance(data, tuple) and len(data) == 2 and _is_collection(data[0]) and _is_labels(data[1]):
         return _read_pair(data[0], data[1], pixel_range)
-    if all(
-        isinstance(entry, (tuple, list)) and len(entry) == 2 and not _is_collection(entry[1])
-        for entry in data
-    ):
+    if all(_is_labelled_image(entry) for entry in data):
         return read_list([entry[0] for entry in data], [entry[1] for entry in data], pixel_range=pixel_range)
     return read_list(data, pixel_range=pixel_range)
 
 
 def _read_pair(images: Any, labels: Any, pixel_range: tuple[float, float] | None) -> ImageTable:
-    if isinstance(images, (str, os.PathLike)):
-        raise DataError("for a path with labels, give a table with an image and a label column")
     if isinstance(images, pd.DataFrame):
         if all(pd.api.types.is_numeric_dtype(kind) for kind in images.dtypes):
             return read_arrays(images.to_numpy(), labels, pixel_range=pixel_range)
@@ -235,6 +233,10 @@ def _read_pair(images: Any, labels: Any, pixel_range: tuple[float, float] | None
     if (array := as_array(images)) is not None:
         return _read_array(array, labels, pixel_range)
     return read_list(list(images), labels, pixel_range=pixel_range)
+
+
+def _is_labelled_image(entry: object) -> bool:
+    return isinstance(entry, (tuple, list)) and len(entry) == 2 and not _is_collection(entry[1])
 
 
 def _is_collection(value: object) -> bool:

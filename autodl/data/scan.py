@@ -21,7 +21,8 @@ from autodl.data.audit import (
     ignored_issues,
     note_issue,
 )
-from autodl.data.decode import UnreadableImageError, decode, image_size
+from autodl.data.decode import decode, image_size
+from autodl.data.opening import UnreadableImageError
 from autodl.data.table import ImageItem, ImageTable, name_some
 from autodl.errors import BadImageError, EmptyDataError
 

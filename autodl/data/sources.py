@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from autodl.data.decode import UnreadableImageError
+from autodl.data.opening import UnreadableImageError
 from autodl.data.scaling import to_uint8
 from autodl.data.table import LazySource, Source
 
