@@ -180,7 +180,7 @@ class _Problem:
 
         last = math.inf
         for _ in range(-(-self.options.max_iterations // ROUND)):
-            loss = float(optimizer.step(closure))  # type: ignore[no-untyped-call]
+            loss = optimizer.step(closure).item()  # type: ignore[no-untyped-call]
             if last - loss < 1e-5 * abs(loss) or (deadline is not None and time.monotonic() >= deadline):
                 break
             last = loss
