@@ -1,1 +1,18 @@
-"""Facade; public names follow."""
+"""Searchers propose configs and learn from their reports."""
+
+from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.grid_search import GridSearcher
+from autodl.searchers.points import PortfolioSearcher
+from autodl.searchers.protocol import BindableSearcher, Searcher
+from autodl.searchers.random_search import RandomSearcher
+from autodl.searchers.registry import get_searcher
+
+__all__ = [
+    "BayesianSearcher",
+    "BindableSearcher",
+    "GridSearcher",
+    "PortfolioSearcher",
+    "RandomSearcher",
+    "Searcher",
+    "get_searcher",
+]

@@ -1,0 +1,42 @@
+"""From a name to a searcher: the one table of names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodl.errors import OptionError
+from autodl.plugins import look_up
+from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.grid_search import GridSearcher
+from autodl.searchers.protocol import Searcher
+from autodl.searchers.random_search import RandomSearcher
+
+SEARCHERS: dict[str, Any] = {
+    "random": RandomSearcher,
+    "grid": GridSearcher,
+    "bayesian": BayesianSearcher,
+}
+
+
+def get_searcher(searcher: str | Searcher) -> Searcher:
+    """The searcher a user means.
+
+    Args:
+        searcher: a name ("random", "grid", "bayesian", or one a third party offers by an entry
+            point of the group ``autodl.searchers``), or an object with `suggest` and `observe`,
+            returned as it is.
+
+    Raises:
+        UnknownNameError: no searcher has that name; the message lists the names.
+        OptionError: not a searcher.
+
+    Example:
+        >>> get_searcher("random")
+        RandomSearcher()
+    """
+    made = look_up("searcher", searcher, SEARCHERS)() if isinstance(searcher, str) else searcher
+    if isinstance(made, type) or not isinstance(made, Searcher):
+        raise OptionError(
+            f"a searcher is a name or an object with suggest(trial_id) and observe(report), got {made!r}"
+        )
+    return made

@@ -1,0 +1,107 @@
+"""Surrogate models of the loss, on scikit-optimize's estimators."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_ARD_FEATURES = 20  # more would make a length scale for each slow to fit and easy to overfit
+
+DATA_LIMITS = {"GP": 120, "RF": 1000, "ET": 1000}
+"""Surrogates, with the observations each is fitted on at most: its cost per trial stays flat."""
+
+
+class Surrogate:
+    """A model of the loss that says how sure it is.
+
+    Args:
+        kind: "GP" (Gaussian process, Matern 5/2), "RF" (random forest) or "ET" (extra trees).
+        seed: seed of the fit.
+    """
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self.kind, self.seed = kind, seed
+
+    def fit(self, features: Array, losses: Array) -> None:
+        """Learn from observations: features (n, d), losses (n,), standardised by the caller."""
+        self._features, self._losses = features, losses
+        self._model = _gaussian_process(features.shape[1], self.seed) if self.kind == "GP" else self._trees()
+        self._fit_quietly(self._model, features, losses)
+
+    def believe(self, features: Array) -> None:
+        """Take pending points, (m, d), as if they had come out as predicted (kriging believer).
+
+        The mean stays; the spread around them vanishes, so that workers do not crowd. Source:
+        D. Ginsbourger, R. Le Riche, L. Carraro, "Kriging is well-suited to parallelize
+        optimization" (2010), section 4.
+        """
+        mean, _ = self.predict(features)
+        if self.kind == "GP":
+            kernel = self._model.kernel_
+            fixed = _with_noise(kernel, self._model.noise_)
+            self._model = _gaussian_process(features.shape[1], self.seed, kernel=fixed)
+        self._fit_quietly(
+            self._model, np.vstack([self._features, features]), np.concatenate([self._losses, mean])
+        )
+
+    def predict(self, features: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the loss: (n, d) -> (n,), (n,)."""
+        if self.kind != "GP":
+            with _quiet():
+                mean, std = self._model.predict(features, return_std=True)
+            return mean, std
+        # As the estimator does it, without its einsum over three operands (20x slower) and the
+        # warning for variances that rounding leaves below zero.
+        model = self._model
+        cross = model.kernel_(features, model.X_train_)
+        mean = model.y_train_mean_ + model.y_train_std_ * (cross @ model.alpha_)
+        variance = model.kernel_.diag(features) - np.einsum("ij,ij->i", cross @ model.K_inv_, cross)
+        return mean, model.y_train_std_ * np.sqrt(np.maximum(variance, 0.0))
+
+    def _trees(self) -> Any:
+        from skopt.learning import ExtraTreesRegressor, RandomForestRegressor  # noqa: PLC0415  # imports sklearn
+
+        maker = {"RF": RandomForestRegressor, "ET": ExtraTreesRegressor}[self.kind]
+        return maker(n_estimators=100, min_samples_leaf=2, min_variance=1e-4, random_state=self.seed)
+
+    @staticmethod
+    def _fit_quietly(model: Any, features: Array, losses: Array) -> None:
+        with _quiet():
+            model.fit(features, losses)
+
+
+def _gaussian_process(dim: int, seed: int, kernel: Any = None) -> Any:
+    """A GP with the kernel's parameters fitted, or as given in `kernel`."""
+    from skopt.learning import GaussianProcessRegressor  # noqa: PLC0415  # imports sklearn
+    from skopt.learning.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel  # noqa: PLC0415
+
+    if kernel is not None:
+        return GaussianProcessRegressor(kernel=kernel, optimizer=None, noise="gaussian", alpha=1e-8)
+    scales = np.ones(dim) if dim <= _ARD_FEATURES else 1.0
+    kernel = ConstantKernel(1.0, (0.01, 1000.0)) * Matern(scales, (0.05, 50.0), nu=2.5)
+    kernel += WhiteKernel(1e-2, (1e-6, 1.0))
+    return GaussianProcessRegressor(
+        kernel=kernel, noise="gaussian", alpha=1e-8, n_restarts_optimizer=1, random_state=seed
+    )
+
+
+def _with_noise(kernel: Any, noise: float) -> Any:
+    """The fitted kernel with its noise put back, which the estimator sets to zero for predictions."""
+    from skopt.learning.gaussian_process.kernels import WhiteKernel  # noqa: PLC0415  # imports sklearn
+
+    return kernel.k1 + WhiteKernel(noise)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Warnings of the estimators that mean nothing to a user: length scales at a bound, and the like."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
