@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from autodl.errors import OptionError, UnknownNameError
+from autodl.models.network import build_network
+from autodl.models.small_resnet import ResidualBlock
+
+
+def last_map(input_size: int) -> int:
+    net = build_network("small_resnet", 2, input_size=input_size, width=4).eval()
+    sizes = []
+    assert net.cam_layer is not None
+    handle = net.cam_layer.register_forward_hook(lambda _m, _i, out: sizes.append(out.shape[-1]))
+    with torch.no_grad():
+        assert net(torch.zeros(1, 3, input_size, input_size)).shape == (1, 2)
+    handle.remove()
+    return int(sizes[0])
+
+
+@pytest.mark.parametrize(
+    ("input_size", "expected"),
+    [(1, 1), (4, 4), (8, 4), (14, 4), (28, 4), (32, 4), (64, 4), (96, 3), (224, 4)],
+)
+def test_the_last_map_is_about_four_pixels_wide(input_size: int, expected: int) -> None:
+    assert last_map(input_size) in (expected, expected + 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"blocks": 2, "se": True}, {"width": 6, "stages": 2, "channels": 1}])
+def test_options_and_gradients(options: dict[str, int]) -> None:
+    net = build_network("small_resnet", 3, input_size=16, seed=0, **{"width": 8, **options})
+    x = torch.randn(4, net.preprocessing.channels, 16, 16)
+    net(x.to(memory_format=torch.channels_last)).square().sum().backward()
+    assert net.feature_dim == options.get("width", 8) * 2 ** (options.get("stages", 4) - 1)
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_a_block_starts_as_its_shortcut() -> None:
+    block = next(
+        m for m in build_network("small_resnet", 2, seed=0).modules() if isinstance(m, ResidualBlock)
+    )
+    x = torch.rand(2, 16, 8, 8)
+    torch.testing.assert_close(block(x), x)
+
+
+def test_it_learns_in_bfloat16_channels_last() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(64, 3, 8, 8)
+    y = (x[:, 0].mean((1, 2)) > x[:, 1].mean((1, 2))).long()
+    net = build_network("small_resnet", 2, input_size=8, width=8, stages=2, seed=0)
+    net = net.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
+    for _ in range(30):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = torch.nn.functional.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.3
+
+
+def test_wrong_options_are_named() -> None:
+    with pytest.raises(UnknownNameError, match=r"depth.*known: width, blocks, stages, se, channels"):
+        build_network("small_resnet", 2, depth=3)
+    with pytest.raises(OptionError, match="width must lie in"):
+        build_network("small_resnet", 2, width=0)
