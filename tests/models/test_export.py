@@ -19,7 +19,7 @@ needs_onnx = pytest.mark.skipif(
 
 
 def trained_net() -> nn.Module:
-    """A small network in the state training leaves it in: bfloat16-cast buffers aside, train mode, moved statistics."""
+    """A small network as training leaves it: in train mode, channels last, with moved statistics."""
     net = build_network("small_resnet", 3, input_size=8, width=4, stages=2, dropout=0.5, seed=0)
     net(torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
     return net.to(memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ from autodl.models.wrap import wrap_module
 
 
 class Brightness(nn.Module):
-    """Pools each channel: class 0 is red, class 1 is green, and Grad-CAM must see the red and green pixels."""
+    """Pools each channel: class 0 is red, class 1 is green, and Grad-CAM must see just those pixels."""
 
     def __init__(self) -> None:
         super().__init__()
