@@ -5,7 +5,7 @@ from __future__ import annotations
 from autodl.data.audit import AuditReport, ImageIssue
 from autodl.data.cache import PixelCache, build_cache
 from autodl.data.dataset import Dataset
-from autodl.data.decode import Decoded, decode
+from autodl.data.decoding import Decoded, decode
 from autodl.data.labels import ClassMap, check_labels
 from autodl.data.readers import read_images
 from autodl.data.scan import probe_sizes

@@ -106,11 +106,13 @@ def build_cache(  # one call for the whole pass; all but two are options
     _check_options(size, resize, on_bad_image)
     folder = Path(path)
     facts = {"version": VERSION, "size": size, "fingerprint": table.fingerprint()}
-    if (found := _reuse(folder, facts)) is not None:
+    found = _reuse(folder, facts)
+    if found is not None and not (on_bad_image == "raise" and found[1].skipped):
         return found
     if not len(table):
         raise EmptyDataError(f"there is no image in {table.origin}")
-    with _allocate(folder, (len(table), size, size, 3)) as (file, pixels):
+    with _allocate(folder, (len(table), size, size, 3)) as file:
+        pixels = np.lib.format.open_memmap(file, mode="r+")
         report = read_all(
             table,
             size=size,
@@ -152,8 +154,8 @@ def _reuse(folder: Path, facts: dict[str, Any]) -> tuple[PixelCache, AuditReport
 
 
 @contextmanager
-def _allocate(folder: Path, shape: tuple[int, ...]) -> Iterator[tuple[Path, np.memmap[Any, Any]]]:
-    """A writable memory map in a temporary file, which is gone afterwards unless it was renamed.
+def _allocate(folder: Path, shape: tuple[int, ...]) -> Iterator[Path]:
+    """A temporary .npy file of this shape, which is gone afterwards unless it was renamed.
 
     The space is reserved at once: writing through a map to a full disk would kill the process.
     """
@@ -163,12 +165,12 @@ def _allocate(folder: Path, shape: tuple[int, ...]) -> Iterator[tuple[Path, np.m
         folder.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+        np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
         if hasattr(os, "posix_fallocate"):
             with file.open("r+b") as stream:
                 os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
         (folder / _FACTS).unlink(missing_ok=True)  # of an older cache, which is about to go
-        yield file, pixels
+        yield file
     except OSError as error:
         if isinstance(error, (BadImageError, DataError)):
             raise

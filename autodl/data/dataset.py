@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodl.data.audit import AuditReport
-from autodl.data.decode import decode
+from autodl.data.decoding import decode
 from autodl.data.labels import ClassMap
 from autodl.data.readers import read_images
 from autodl.data.scan import read_all

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -52,6 +54,21 @@ def classify(error: Exception) -> UnreadableImageError:
     if isinstance(error, EOFError) or "truncated" in text.lower():
         return UnreadableImageError("truncated", text)
     return UnreadableImageError("unreadable", text)
+
+
+@contextmanager
+def ignoring_pillow_warnings() -> Iterator[None]:
+    """Keep quiet about odd metadata: what matters of it is in the notes.
+
+    Filters of warnings belong to the whole process, so only the main thread sets them; a pool of
+    threads is to be wrapped as a whole.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 @contextmanager
@@ -105,6 +122,6 @@ def identify(stream: IO[bytes]) -> Image.Image:
 def _what_instead(prefix: bytes) -> str:
     if prefix[4:8] == b"ftyp":
         return "a HEIC or AVIF file that Pillow cannot read here; convert it to JPEG or PNG"
-    if prefix.lstrip()[:1] in (b"<", b"{") or prefix.isascii():
+    if prefix.isascii() and not set(prefix) & set(range(9)):
         return "not an image: it looks like text"
     return "not an image of a known format"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from autodl.data.audit import (
+    EXPLAINED,
     AuditReport,
     ImageIssue,
     count_classes,
@@ -21,8 +21,8 @@ from autodl.data.audit import (
     ignored_issues,
     note_issue,
 )
-from autodl.data.decode import decode, image_size
-from autodl.data.opening import UnreadableImageError
+from autodl.data.decoding import decode, image_size
+from autodl.data.opening import UnreadableImageError, ignoring_pillow_warnings
 from autodl.data.table import ImageItem, ImageTable, name_some
 from autodl.errors import BadImageError, EmptyDataError
 
@@ -77,9 +77,7 @@ def read_all(  # the options of `build_cache`, which it serves
     chunks = [order[start : start + _CHUNK] for start in range(0, len(order), _CHUNK)]
     pool = ThreadPoolExecutor(num_threads or os.cpu_count() or 1, thread_name_prefix="autodl-decode")
     try:
-        # Pillow warns about oddities of metadata; the audit's notes say what matters of them.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+        with ignoring_pillow_warnings():
             for chunk, task in zip(chunks, [pool.submit(work, chunk) for chunk in chunks], strict=True):
                 _await_chunk(task, table, chunk, outcomes, on_bad_image)
     finally:
@@ -149,7 +147,7 @@ def _complain_empty(table: ImageTable, issues: list[ImageIssue]) -> None:
     if not issues:
         raise EmptyDataError(f"there is no image in {table.origin}")
     first = issues[0]
-    why = f"{first.kind}: {first.detail}" if first.detail else first.kind
+    why = f"{first.kind}: {first.detail or EXPLAINED.get(first.kind, first.kind)}"
     raise EmptyDataError(
         f"none of the {len(table)} images in {table.origin} can be used; the first, "
         f"{name_some([first.name])}, is {why}"

@@ -16,7 +16,14 @@ from PIL import Image
 
 from autodl.data.convert import from_array, to_grey_or_rgb
 from autodl.data.formats import is_wrong_suffix
-from autodl.data.opening import UnreadableImageError, classify, identify, open_stream, resolve
+from autodl.data.opening import (
+    UnreadableImageError,
+    classify,
+    identify,
+    ignoring_pillow_warnings,
+    open_stream,
+    resolve,
+)
 from autodl.data.table import Source
 from autodl.errors import BadImageError
 
@@ -76,6 +83,11 @@ def decode(source: Source, *, name: str = "", square: int | None = None) -> Deco
     Raises:
         BadImageError: the image cannot be decoded; the message says why.
     """
+    with ignoring_pillow_warnings():
+        return _decode(source, name, square)
+
+
+def _decode(source: Source, name: str, square: int | None) -> Decoded:
     try:
         source, name = resolve(source, name)
         if isinstance(source, np.ndarray):
