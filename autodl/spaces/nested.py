@@ -61,6 +61,9 @@ class Dict(Composite):
     def __len__(self) -> int:
         return len(self.items)
 
+    def __hash__(self) -> int:
+        return hash(tuple(k for k, _ in self.items))  # constants may have no hash
+
     def __repr__(self) -> str:
         return f"Dict({', '.join(f'{k}={v!r}' for k, v in self.items)})"
 
@@ -94,6 +97,9 @@ class List(Composite):
 
     def __len__(self) -> int:
         return len(self.elements)
+
+    def __hash__(self) -> int:
+        return hash(len(self.elements))
 
     def __repr__(self) -> str:
         return f"List({', '.join(map(repr, self.elements))})"

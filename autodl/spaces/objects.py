@@ -44,6 +44,9 @@ class ObjectSpec(Composite):
         shown = (v if _is_position(k) else f"{k}={v!r}" for k, v in self.arguments)
         return f"{self.__name__}({', '.join(map(str, shown))})"
 
+    def __hash__(self) -> int:
+        return hash((self.target, tuple(k for k, _ in self.arguments)))  # constants may have no hash
+
     @property
     def space(self) -> SearchSpace:
         """The search space of the arguments alone."""
@@ -55,8 +58,7 @@ class ObjectSpec(Composite):
 
     def assemble(self, values: dict[str, Any], extra: Mapping[str, Any]) -> Any:
         """Call the target; an extra argument that it does not take is left out."""
-        positional = [v for k, v in values.items() if _is_position(k)]
-        named = {k: v for k, v in values.items() if not _is_position(k)}
+        positional, named = _split(self.target, values)
         named |= {k: v for k, v in extra.items() if accepts(self.target, k)}
         return self.target(*positional, **named)
 
@@ -238,19 +240,34 @@ def merge(
     return tuple({**dict(base), **{k: detach(v) for k, v in given.items()}}.items())
 
 
-def _name_positions(target: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
-    """Positional arguments by their names where they have one, else by position."""
+def _positional(target: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """Parameters that take positional arguments; None if nobody knows."""
     try:
-        parameters = list(inspect.signature(target).parameters.values())
+        parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):
-        parameters = []
-    variadic = any(p.kind in (p.VAR_POSITIONAL, p.POSITIONAL_ONLY) for p in parameters)
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    if not parameters or variadic:
+        return None
+    return [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+
+
+def _name_positions(target: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    """Positional arguments by their names where keywords reach them, else by position."""
+    parameters = _positional(target)
+    if parameters is None:
         return {str(i): value for i, value in enumerate(args)}
-    if len(args) > len(names):
-        raise SpaceError(f"{choice_name(target)} takes {len(names)} positional arguments, got {len(args)}")
-    return dict(zip(names, args, strict=False))
+    variadic = bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL
+    if len(args) > len(parameters) and not variadic:
+        name = choice_name(target)
+        raise SpaceError(f"{name} takes {len(parameters)} positional arguments, got {len(args)}")
+    named = [p.name if p.kind is p.POSITIONAL_OR_KEYWORD else None for p in parameters]
+    return {(named[i] if i < len(named) else None) or str(i): value for i, value in enumerate(args)}
+
+
+def _split(target: Callable[..., Any], values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and keyword arguments of a call; a named one before a nameless one goes by position."""
+    last = max((int(k) for k in values if _is_position(k)), default=-1)
+    parameters = _positional(target) or []
+    keys = [str(i) if str(i) in values else parameters[i].name for i in range(last + 1)]
+    return [values[k] for k in keys], {k: v for k, v in values.items() if k not in keys}
 
 
 def _is_position(key: str) -> bool:
