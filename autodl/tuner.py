@@ -27,7 +27,7 @@ from autodl.spaces.search_space import SearchSpace
 from autodl.timelimit import parse_time_limit
 from autodl.trial import Config, Value
 
-__all__ = ["RunOptions", "Tuner", "infer_mode", "make_executor", "tune"]
+__all__ = ["Objective", "RunOptions", "Tuner", "infer_mode", "make_executor", "tune"]
 
 _SMALLER_IS_BETTER = ("loss", "error", "mse", "mae", "rmse", "perplexity", "latency", "time")
 _ENDLESS = ("random", "bayesian")

@@ -48,6 +48,16 @@ class Hub:
             self._new.put((connection, slot, generation, pid))
             self.wake()
 
+    def _knock(self) -> None:
+        """Let the thread's accept return."""
+        family = socket.AF_INET if isinstance(self.address, tuple) else socket.AF_UNIX
+        with socket.socket(family, socket.SOCK_STREAM) as visitor:
+            visitor.settimeout(1.0)
+            try:
+                visitor.connect(self.address)
+            except OSError:
+                pass  # the thread is busy with the queue's first, and looks at the flag next
+
     def wake(self) -> None:
         """End the driver's `wait`."""
         try:
@@ -84,8 +94,14 @@ class Hub:
         self._selector.unregister(connection)
 
     def close(self) -> None:
-        """Close all that is open; the thread ends by itself."""
+        """Close all that is open, once the thread has ended.
+
+        Closed under a thread that waits in accept, the socket's number would go to the next hub,
+        and that thread would answer the next hub's workers.
+        """
         self._closed.set()
+        self._knock()
+        self._thread.join(5.0)
         self._listener.close()
         for connection, *_ in self.new_connections():
             connection.close()

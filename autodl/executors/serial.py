@@ -44,17 +44,23 @@ class SerialExecutor:
         if not self._jobs:
             return
         job = self._jobs.popleft()
+        errors: list[BaseException] = []  # the driver's own, which are not the job's to catch
 
         def ask(resource: int, metrics: dict[str, float]) -> Decision:
-            decision = handle(Reported(job.trial_id, job.attempt, resource, metrics, WORKER))
+            try:
+                decision = handle(Reported(job.trial_id, job.attempt, resource, metrics, WORKER))
+            except BaseException as error:
+                errors.append(error)
             past = job.deadline is not None and time.time() >= job.deadline
-            return Decision.STOP if past or job.trial_id in self._stopping else decision
+            return Decision.STOP if errors or past or job.trial_id in self._stopping else decision
 
         if job.deadline is None or can_use_alarm():
             message: Message = run_job(job, ask, worker=WORKER, cutoff=Cutoff(job.deadline))
         else:
             message = _ThreadedJob(job, ask).run()
         self._stopping.discard(job.trial_id)
+        if errors:
+            raise errors[0]
         handle(message)
 
     def stop(self, trial_id: int) -> None:
