@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from autodl.models.classifier import Backbone, Classifier, Preprocessing
 from autodl.models.export import ExportReport, PixelsToProbabilities, export_network
-from autodl.models.fold import fold_batch_norm
 from autodl.models.gradcam import grad_cam
 from autodl.models.network import build_network, known_networks, pretrained_networks
 from autodl.models.weights_io import load_weights, read_weights, save_weights
@@ -18,7 +17,6 @@ __all__ = [
     "Preprocessing",
     "build_network",
     "export_network",
-    "fold_batch_norm",
     "grad_cam",
     "known_networks",
     "load_weights",
