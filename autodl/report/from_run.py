@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from itertools import islice
 
 from autodl.report.content import Fact, ReportContent, ReportFigure, Table
-from autodl.report.importance import importances
+from autodl.report.importance import Importances, importances
 from autodl.report.leaderboard import config_labels, ranked
 from autodl.report.plots import plot
 from autodl.report.view import ResultView, TrialView
@@ -57,7 +58,7 @@ def content_from_run(result: ResultView, *, title: str, subtitle: str = "") -> R
         facts=_facts(trials),
         leaderboard=_table(trials, result.metric) if trials else None,
         failures=tuple((f"trial {t.trial_id}", error_summary(t.error, 400)) for t in failed),
-        figures=run_figures(result),
+        figures=run_figures(result, labels=_by_importance(result, found)),
         importances=found.values,
         importance_note=_importance_note(found.explained, found.num_trials) if found.values else "",
         best_config=dict(best.config) if best is not None else {},
@@ -67,8 +68,13 @@ def content_from_run(result: ResultView, *, title: str, subtitle: str = "") -> R
     )
 
 
-def run_figures(result: ResultView) -> tuple[ReportFigure, ...]:
-    """The plots of a search in two widths; none where no trial has a score."""
+def run_figures(result: ResultView, labels: Sequence[str] | None = None) -> tuple[ReportFigure, ...]:
+    """The plots of a search in two widths; none where no trial has a score.
+
+    Args:
+        result: the run.
+        labels: hyper-parameters to show, most important first; None finds out.
+    """
     scored = sum(t.best is not None for t in result.trials)
     if scored == 0:
         return ()
@@ -78,7 +84,7 @@ def run_figures(result: ResultView) -> tuple[ReportFigure, ...]:
             continue
         if kind in ("parallel", "slices") and scored < 3:
             continue
-        wide, narrow = plot(kind, result, width=DESKTOP), plot(kind, result, width=PHONE)
+        wide, narrow = (plot(kind, result, width=width, labels=labels) for width in (DESKTOP, PHONE))
         alt = alt.format(metric=result.metric)
         figures.append(ReportFigure.from_matplotlib(title, alt, wide, narrow=narrow, caption=alt))
     return tuple(figures)
@@ -93,6 +99,12 @@ def library_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:  # run from a source tree, or not needed here
             continue
     return versions | {"platform": platform.platform()}
+
+
+def _by_importance(result: ResultView, found: Importances) -> tuple[str, ...]:
+    """All labels, so that no figure has to fit a forest of its own."""
+    labels = config_labels(result.trials)
+    return tuple(sorted(labels, key=lambda label: -found.values.get(label, 0.0)))
 
 
 def _headline(best: TrialView | None, result: ResultView) -> Fact | None:

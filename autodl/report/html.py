@@ -44,7 +44,8 @@ def write_report(content: ReportContent, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.is_dir():
         raise OptionError(f"the report's path {str(target)!r} is a folder; name a file such as report.html")
-    page = render(content).encode("utf-8")
+    # File names that are not valid UTF-8 reach Python as lone surrogates, which cannot be written.
+    page = render(content).encode("utf-8", "backslashreplace")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name[:40]}.{uuid.uuid4().hex}.tmp")
     try:

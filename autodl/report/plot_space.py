@@ -52,13 +52,13 @@ def plot_importance(result: ResultView, width: float) -> Figure:
     return figure
 
 
-def plot_parallel(result: ResultView, width: float) -> Figure:
+def plot_parallel(result: ResultView, width: float, labels: Sequence[str] | None = None) -> Figure:
     """A line for each trial through an axis for each label; the best quarter stands out.
 
     The axes are the most important labels that vary, as many as the width holds, then the metric.
     """
     trials = [t for t in reversed(ranked(result.trials)) if t.best is not None]
-    labels = _most_telling(trials, max(2, int(width / 1.1)))
+    labels = _chosen(trials, labels, max(2, int(width / 1.1)))
     if len(trials) < 2 or not labels:
         return empty(width, _NOTHING_VARIES)
     figure, (ax,) = new_figure(width, 3.5)
@@ -80,10 +80,10 @@ def plot_parallel(result: ResultView, width: float) -> Figure:
     return figure
 
 
-def plot_slices(result: ResultView, width: float) -> Figure:
+def plot_slices(result: ResultView, width: float, labels: Sequence[str] | None = None) -> Figure:
     """The metric against each label that varies, most important first."""
     trials = [t for t in reversed(ranked(result.trials)) if t.best is not None]
-    labels = _most_telling(trials, 12)
+    labels = _chosen(trials, labels, 12)
     if len(trials) < 2 or not labels:
         return empty(width, _NOTHING_VARIES)
     columns = max(1, min(len(labels), int(width / 1.75)))
@@ -190,15 +190,14 @@ def _draw_axes(ax: Axes, axes: list[_Axis], *, inactive: bool, narrow: bool) -> 
     ax.grid(False)
 
 
-def _most_telling(trials: Sequence[TrialView], most: int) -> list[str]:
-    """Labels with at least two values, the most important first."""
-    shares = importances(trials).values
-    varying = [
-        label
-        for label in config_labels(trials)
-        if len({t.config[label] for t in trials if label in t.config}) > 1
-    ]
-    return sorted(varying, key=lambda label: -shares.get(label, 0.0))[:most]
+def _chosen(trials: Sequence[TrialView], labels: Sequence[str] | None, most: int) -> list[str]:
+    """At most `most` labels with at least two values: the first of `labels`, or the most important."""
+    candidates = config_labels(trials) if labels is None else labels
+    varying = [c for c in candidates if len({t.config[c] for t in trials if c in t.config}) > 1]
+    if labels is None and len(trials) > 1:
+        shares = importances(trials).values
+        varying.sort(key=lambda label: -shares.get(label, 0.0))
+    return varying[:most]
 
 
 def _is_numeric(trials: Sequence[TrialView], label: str) -> bool:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from autodl.errors import OptionError, UnknownNameError
-from autodl.report.leaderboard import ranked
+from autodl.report.leaderboard import config_labels, ranked
 from autodl.report.plot_space import plot_importance, plot_parallel, plot_slices
 from autodl.report.plot_style import (
     BAD,
@@ -33,7 +33,9 @@ from autodl.trial import TrialState
 NO_SCORES = "No trial has reported a score."
 
 
-def plot(kind: str, result: ResultView, *, width: float = WIDE) -> Figure:
+def plot(
+    kind: str, result: ResultView, *, width: float = WIDE, labels: Sequence[str] | None = None
+) -> Figure:
     """Draw one picture of a run.
 
     Args:
@@ -43,9 +45,11 @@ def plot(kind: str, result: ResultView, *, width: float = WIDE) -> Figure:
             ran what, when).
         result: a finished run or one under way.
         width: of the figure in inches; the height follows.
+        labels: hyper-parameters that ``"parallel"`` and ``"slices"`` show, in this order; None takes the
+            most important ones, which means fitting a forest first.
 
     Raises:
-        UnknownNameError: no such kind.
+        UnknownNameError: no such kind; no trial has such a label.
         OptionError: `width` is below 2.
     """
     draw = KINDS.get(kind)
@@ -53,7 +57,11 @@ def plot(kind: str, result: ResultView, *, width: float = WIDE) -> Figure:
         raise UnknownNameError("kind of plot", kind, tuple(KINDS))
     if not width >= 2.0:
         raise OptionError(f"width must be at least 2 inches, got {width!r}")
-    return draw(result, width)
+    known = config_labels(result.trials)
+    for label in labels or ():
+        if label not in known:
+            raise UnknownNameError("hyper-parameter", label, known)
+    return draw(result, width) if kind not in BY_LABEL else BY_LABEL[kind](result, width, labels)
 
 
 def plot_curves(result: ResultView, width: float) -> Figure:
@@ -193,12 +201,14 @@ def _end(trials: Sequence[TrialView]) -> float:
     return max((t.ended_s if t.ended_s is not None else t.started_s for t in trials), default=0.0)
 
 
+BY_LABEL = {"parallel": plot_parallel, "slices": plot_slices}
+"""Kinds that can be told which hyper-parameters to show."""
+
 KINDS = {
     "curves": plot_curves,
     "incumbent": plot_incumbent,
     "importance": plot_importance,
-    "parallel": plot_parallel,
-    "slices": plot_slices,
+    **BY_LABEL,
     "timeline": plot_timeline,
 }
 """Name -> function (result, width in inches) -> Figure."""

@@ -17,6 +17,7 @@ from typing import TextIO
 from autodl.report.progress_state import ProgressState
 from autodl.report.progress_surface import Surface, pick_surface
 from autodl.report.view import RunView, TrialView
+from autodl.report.wording import printable
 from autodl.trial import Report, TrialState
 
 DRAWING_ERRORS = (OSError, ValueError, LookupError, AttributeError, ImportError)
@@ -61,12 +62,14 @@ class ProgressDisplay:
 
     def phase(self, text: str) -> None:
         """Say what is being done outside the search: ``phase("reading images")``."""
-        self._state.set_phase(text)
-        self._draw(lambda surface: surface.line(text))
+        shown = printable(text)
+        self._state.set_phase(shown)
+        self._draw(lambda surface: surface.line(shown))
 
     def message(self, text: str) -> None:
         """Say something that should stay on the screen, above the live part."""
-        self._draw(lambda surface: surface.line(text, lasting=True))
+        shown = printable(text)
+        self._draw(lambda surface: surface.line(shown, lasting=True))
 
     def on_run_start(self, run: RunView) -> None:
         """The search begins; finished trials of a resumed run count at once."""

@@ -9,6 +9,7 @@ import time
 from typing import Any, Protocol, TextIO
 
 from autodl.report.progress_state import ProgressState
+from autodl.report.wording import printable
 
 HEARTBEAT_S = 30.0
 """Seconds between two lines in a log file while nothing else is worth a line."""
@@ -73,8 +74,7 @@ class LineSurface:
     def line(self, text: str, *, lasting: bool = False) -> None:
         """Write it with the time of day."""
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        shown = text.encode(encoding, "backslashreplace").decode(encoding)
-        self._stream.write(f"{time.strftime('%H:%M:%S')}  {shown}\n")
+        self._stream.write(f"{time.strftime('%H:%M:%S')}  {printable(text, encoding)}\n")
         self._stream.flush()
         self._written = time.monotonic()
 

@@ -62,6 +62,11 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def printable(text: str, encoding: str = "utf-8") -> str:
+    """Text that `encoding` can hold; the rest (file names in another encoding) as escapes."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def error_summary(error: str | None, limit: int = 160) -> str:
     """The one line of a reason or traceback that says what went wrong, at most `limit` characters."""
     lines = [line.strip() for line in (error or "").splitlines() if line.strip()]

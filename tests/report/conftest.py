@@ -51,7 +51,9 @@ def made_trials(count: int = 12, seed: int = 0) -> list[Trial]:
         trial.worker = f"w{i % 2}"
         if i == 2:
             trial.state, trial.reports = TrialState.FAILED, []
-            trial.error = 'Traceback (most recent call last):\n  File "a.py", line 1\nTrialError: the loss is NaN'
+            trial.error = (
+                'Traceback (most recent call last):\n  File "a.py", line 1\nTrialError: the loss is NaN'
+            )
         trials.append(trial)
     return trials
 
@@ -61,11 +63,11 @@ def run() -> MadeRun:
     return MadeRun(made_trials())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> Callable[..., MadeRun]:
     return lambda count=12, **options: MadeRun(made_trials(count), **options)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_trial() -> Callable[..., Trial]:
     return made_trial

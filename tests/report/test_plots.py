@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from autodl.errors import OptionError, UnknownNameError
 from autodl.report.plot_style import BAD, FAINT, GOOD, looks_logarithmic
@@ -93,10 +94,18 @@ def test_timeline_has_a_bar_for_each_trial_on_its_worker(run):
     bars = {bar.get_gid(): bar for bar in ax.patches if bar.get_gid()}
     assert len(bars) == 12
     assert [label.get_text() for label in ax.get_yticklabels()] == ["w0", "w1"]
-    seen = {gid: bar.get_facecolor() for gid, bar in bars.items()}
-    assert seen["trial-2"] != seen["trial-0"]
     assert bars["trial-2"].get_y() == bars["trial-0"].get_y() != bars["trial-1"].get_y()
-    assert bars["trial-2"].get_facecolor()[:3] == pytest.approx([int(BAD[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    assert to_hex(bars["trial-2"].get_facecolor()) == BAD
+    assert to_hex(bars["trial-5"].get_facecolor()) == GOOD
+
+
+def test_labels_can_be_chosen(run):
+    figure = plot("parallel", run, labels=("net", "lr"))
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["net", "lr", "accuracy"]
+    panels = [ax.get_xlabel() for ax in plot("slices", run, labels=("noise",)).axes]
+    assert panels == ["noise"]
+    with pytest.raises(UnknownNameError, match="known: lr, net, noise, net/width"):
+        plot("slices", run, labels=("momentum",))
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
