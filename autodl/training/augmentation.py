@@ -205,8 +205,9 @@ def cut_out(images: Tensor, side: int, fill: int, generator: torch.Generator) ->
     draws = torch.rand(2, number, 1, generator=generator).to(images.device)
     inside_y = _inside(draws[0], height, side, images.device)
     inside_x = _inside(draws[1], width, side, images.device)
-    mask = inside_y[:, None, :, None] & inside_x[:, None, None, :]
-    return images.masked_fill(mask, fill)
+    mask = inside_y[:, :, None, None] & inside_x[:, None, :, None]
+    # In NHWC order: masked_fill of a channels_last view would give a contiguous NCHW copy.
+    return images.permute(0, 2, 3, 1).masked_fill(mask, fill).permute(0, 3, 1, 2)
 
 
 def crop_resize(images: Tensor, boxes: Tensor, size: int) -> Tensor:

@@ -96,7 +96,9 @@ def forked_rng(device: torch.device) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
-def measure_precision(net: nn.Module, example: Tensor, *, train: bool, repeats: int = 2) -> PrecisionPlan:
+def measure_precision(
+    net: nn.Module, example: Tensor, *, train: bool, repeats: int = 2, precision: str = "auto"
+) -> PrecisionPlan:
     """Time float32 against bfloat16 with channels_last on this machine and take the faster.
 
     The network itself is not touched: a copy runs.
@@ -106,6 +108,7 @@ def measure_precision(net: nn.Module, example: Tensor, *, train: bool, repeats: 
         example: (b, c, h, w) float32 input on the same device; a part of it is used.
         train: time a training step (forward and backward) or a forward pass.
         repeats: timed steps a candidate, after one to warm up.
+        precision: "auto", or a name of `PLANS` to time that plan alone.
 
     Returns:
         The fastest plan, with its ``images_per_s``.
@@ -115,6 +118,8 @@ def measure_precision(net: nn.Module, example: Tensor, *, train: bool, repeats: 
     candidates = [PrecisionPlan(), PrecisionPlan(channels_last=True)]
     if _has_bfloat16(example.device):
         candidates.append(PLANS["bf16"])
+    if precision != "auto":
+        candidates = [PLANS[precision]]
     best, best_s = candidates[0], float("inf")
     for plan in candidates:
         seconds = _step_seconds(net, example, plan, train, repeats, give_up_s=2 * best_s)
