@@ -115,8 +115,9 @@ class ProgressState:
     def trials_text(self) -> str:
         """``"4/12 trials done, 2 running"``."""
         planned = self.run.num_trials if self.run is not None else None
-        total = f"/{planned}" if planned is not None else ""
-        parts = [f"{len(self.done)}{total} trials done"]
+        done = len(self.done)
+        parts = [count(done, "trial") if planned is None else f"{done}/{planned} trials"]
+        parts[0] += " done"
         if self.running:
             parts.append(f"{len(self.running)} running")
         if self.failed:
