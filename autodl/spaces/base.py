@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,3 +70,17 @@ def to_bin(index: int, count: int) -> float:
 def from_bin(point: float, count: int) -> int:
     """The bin that holds `point`; points outside [0, 1] count as its nearest end."""
     return min(max(int(point * count), 0), count - 1)
+
+
+def detach(value: Any, leaf: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A value with its plain containers copied, so that its giver can change theirs later.
+
+    Args:
+        value: a space, a constant, or plain containers of them.
+        leaf: applied to what is no plain container.
+    """
+    if type(value) is dict:
+        return {k: detach(v, leaf) for k, v in value.items()}
+    if type(value) in (list, tuple, set):
+        return type(value)(detach(v, leaf) for v in value)
+    return bytearray(value) if type(value) is bytearray else leaf(value)

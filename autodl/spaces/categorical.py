@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autodl.errors import SpaceError
-from autodl.spaces.base import Domain, Value, from_bin, to_bin
+from autodl.spaces.base import Domain, Value, detach, from_bin, to_bin
 
 MAX_NAME = 60  # characters; longer values are called by their type's name
 
@@ -51,7 +51,7 @@ class Categorical(Domain):
             choices = tuple(choices[0])
         if not choices:
             raise SpaceError("Categorical needs at least one choice")
-        choices = tuple(_plain_scalar(c) for c in choices)
+        choices = tuple(_plain_scalar(detach(c)) for c in choices)
         object.__setattr__(self, "choices", choices)
         object.__setattr__(self, "names", keys or _unique_names(choices))
         object.__setattr__(self, "default", self._find_default(default))

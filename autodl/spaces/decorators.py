@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
+import itertools
+import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, final
 
 from autodl.errors import SpaceError
 from autodl.spaces.base import Config, Value
 from autodl.spaces.nested import Dict
-from autodl.spaces.objects import Arguments, ObjectClass, ObjectFunction, adopt, merge
+from autodl.spaces.objects import Arguments, ObjectClass, ObjectFunction, adopt, keeps_its_name, merge
 from autodl.spaces.search_space import SearchSpace
 
 RESERVED = ("config", "get", "items", "keys", "values")  # what an `Args` offers besides the parameters
@@ -72,10 +77,28 @@ class DryReporter:
 
     Attributes:
         history: the metrics of each report.
+        trial_id: 0.
+        attempt: 1.
+        seed: 0.
+        time_left_s: None, no limit.
     """
+
+    trial_id = 0
+    attempt = 1
+    seed = 0
+    time_left_s: float | None = None
 
     def __init__(self) -> None:
         self.history: list[dict[str, Any]] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """A folder that lives as long as this reporter."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="autodl-")
+            weakref.finalize(self, self._folder.cleanup)  # quietly: no ResourceWarning
+        return Path(self._folder.name)
 
     def __call__(self, epoch: int | None = None, **metrics: Any) -> None:
         """Remember a report."""
@@ -225,6 +248,7 @@ def obj(*misplaced: Any, **space: Any) -> Callable[[type], ObjectClass]:
     def decorate(cls: type) -> ObjectClass:
         if not inspect.isclass(cls):
             raise SpaceError(f"obj decorates classes, got {cls!r}; for a function there is func")
+        _refuse_named_super(cls)
         return ObjectClass(cls, merge(cls, (), (), space))
 
     return decorate
@@ -248,6 +272,17 @@ def func(*misplaced: Any, **space: Any) -> Callable[[Callable[..., Any]], Object
         return ObjectFunction(function, merge(function, (), (), space))
 
     return decorate
+
+
+def _refuse_named_super(cls: type) -> None:
+    """Find ``super(Net, self)`` at once: where Net is decorated it would fail in the worker only."""
+    for function in filter(inspect.isfunction, vars(cls).values()):
+        used = [i.argval for i in dis.get_instructions(function)]
+        if ("super", cls.__name__) in itertools.pairwise(used) and not keeps_its_name(cls):
+            raise SpaceError(
+                f"{cls.__name__}.{function.__name__} calls super({cls.__name__}, ...), but the name "
+                "stands for the decorated class; write super() without arguments"
+            )
 
 
 def _no_positional(misplaced: tuple[Any, ...], name: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 from autodl.errors import ConfigError, SpaceError
-from autodl.spaces.base import Config, Domain, Space, Value
+from autodl.spaces.base import Config, Domain, Space, Value, detach
 from autodl.spaces.categorical import Categorical
 
 Conditions = tuple[tuple[str, Value], ...]
@@ -43,7 +43,7 @@ class Dict(Composite):
         **spaces: a space or a constant for each key.
 
     Example:
-        >>> Dict(lr=Real(0.1, 0.2), epochs=3)["epochs"]
+        >>> Dict(lr=Categorical(0.1, 0.2), epochs=3)["epochs"]
         3
     """
 
@@ -153,20 +153,6 @@ def as_composite(value: object) -> Composite | None:
             return Dict(value)
         return _Row(value) if isinstance(value, tuple) else List(value)
     return None
-
-
-def detach(value: Any, leaf: Callable[[Any], Any] = lambda value: value) -> Any:
-    """A value with its plain containers copied, so that its giver can change theirs later.
-
-    Args:
-        value: a space, a constant, or plain containers of them.
-        leaf: applied to what is no plain container.
-    """
-    if type(value) is dict:
-        return {k: detach(v, leaf) for k, v in value.items()}
-    if type(value) in (list, tuple, set):
-        return type(value)(detach(v, leaf) for v in value)
-    return bytearray(value) if type(value) is bytearray else leaf(value)
 
 
 def fresh(constant: Any) -> Any:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from autodl.errors import SpaceError
-from autodl.spaces.base import Config, Value
+from autodl.spaces.base import Config, Value, detach
 from autodl.spaces.categorical import choice_name
-from autodl.spaces.nested import Composite, check_key, detach
+from autodl.spaces.nested import Composite, check_key
 from autodl.spaces.search_space import SearchSpace
 
 Arguments = tuple[tuple[str, Any], ...]
@@ -196,12 +196,17 @@ def adopt(holder: object, target: Any, attribute: str) -> None:
     for copied in ("__module__", "__name__", "__doc__"):
         holder.__dict__[copied] = getattr(target, copied, None)
     holder.__dict__[attribute] = target
-    found: Any = sys.modules.get(getattr(target, "__module__", None) or "")
-    for part in name.split("."):
-        found = getattr(found, part, None)
     own_name = inspect.isclass(target) or inspect.isfunction(target)
-    if own_name and found is not target and not name.endswith(f".{attribute}"):
+    if own_name and not keeps_its_name(target) and not name.endswith(f".{attribute}"):
         target.__qualname__ = f"{name}.{attribute}"
+
+
+def keeps_its_name(target: Any) -> bool:
+    """True if a class or function is what its name means in its module: it was not decorated there."""
+    found: Any = sys.modules.get(getattr(target, "__module__", None) or "")
+    for part in getattr(target, "__qualname__", "").split("."):
+        found = getattr(found, part, None)
+    return found is target
 
 
 def accepts(target: Callable[..., Any], name: str) -> bool:

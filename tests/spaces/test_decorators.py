@@ -1,4 +1,5 @@
 import copy
+import gc
 import pickle
 
 import pytest
@@ -48,6 +49,19 @@ def test_a_call_by_hand_uses_defaults_overrides_and_a_reporter():
     assert reporter.history[-1] == {"epoch": 1, "accuracy": 0.1}
     assert train().lr == 0.1
     assert train(net=Net(width=7)).net.width == 7
+
+
+def test_a_dry_reporter_offers_what_a_real_one_does():
+    reporter = DryReporter()
+    folder = reporter.checkpoint_dir
+    (folder / "x").write_text("kept while the reporter lives")
+    assert reporter.checkpoint_dir == folder
+    reporter.save({"epoch": 1})
+    assert reporter.load() is None
+    assert (reporter.trial_id, reporter.attempt, reporter.seed, reporter.time_left_s) == (0, 1, 0, None)
+    del reporter
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_update_makes_another_and_leaves_this_one():

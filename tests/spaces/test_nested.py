@@ -61,9 +61,9 @@ def test_two_builds_share_no_containers_and_no_networks():
 
 def test_the_giver_of_a_container_can_change_it_later():
     sizes = [1]
-    space = Dict(sizes=sizes)
+    space, choice = Dict(sizes=sizes), Categorical(sizes, 3)
     sizes.append(2)
-    assert space["sizes"] == [1]
+    assert space["sizes"] == choice.choices[0] == [1]
 
 
 def test_fresh_passes_large_objects_on():

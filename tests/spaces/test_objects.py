@@ -155,6 +155,23 @@ def test_misspelt_arguments_are_found_where_they_are_written():
             pass
 
 
+def test_super_with_the_decorated_name_is_found_at_once():
+    with pytest.raises(SpaceError, match=r"Old\.__init__ calls super\(Old.*write super\(\) without"):
+
+        @obj()
+        class Old(torch.nn.Module):
+            def __init__(self):
+                super(Old, self).__init__()  # noqa: UP008  # as old code has it
+
+    assert obj()(OldButUndecorated)().build().ready
+
+
+class OldButUndecorated(Plain):
+    def __init__(self):
+        super(OldButUndecorated, self).__init__(1)  # noqa: UP008  # as old code has it
+        self.ready = True
+
+
 def test_a_third_party_class_is_left_as_it_was():
     Linear = obj(out_features=Int(1, 4))(torch.nn.Linear)
     assert torch.nn.Linear.__qualname__ == "Linear"
