@@ -110,7 +110,7 @@ def test_precision_is_measured_and_told(net, pixels):
 
 
 def test_unknown_views_are_refused(net, pixels):
-    with pytest.raises(OptionError, match="unknown view 'upside'.*crop0"):
+    with pytest.raises(OptionError, match=r"unknown view 'upside'.*crop0"):
         extract_features(net, pixels, None, ("upside",), precision=FP32)
     with pytest.raises(OptionError, match="there are centre"):
         extract_features(net, pixels, precision=FP32, device="cpu").view("flip")

@@ -104,7 +104,7 @@ def test_killed_and_resumed_is_the_same_training_bit_for_bit(toy, make_net, tmp_
     with pytest.raises(Killed):
         run(make_net(dropout=0.3), checkpoint=store, on_epoch=kill)
     seen = []
-    resumed = run(make_net(seed=5), checkpoint=store, on_epoch=lambda r: seen.append(r.epoch))
+    resumed = run(make_net(seed=5, dropout=0.3), checkpoint=store, on_epoch=lambda r: seen.append(r.epoch))
     assert seen == [3, 4]
     assert outcome(resumed) == outcome(whole)
     assert same(resumed.best_state, whole.best_state)
@@ -176,17 +176,15 @@ def test_no_time_at_all_is_an_error_not_a_random_network(toy, make_net):
 
 
 def test_a_diverging_training_says_what_to_do(toy, make_net):
-    with pytest.raises(
-        TrialError, match=r"at epoch \d+ step \d+; lower the learning rate|predictions are NaN"
-    ):
+    with pytest.raises(TrialError, match=r"epoch \d+.*; lower the learning rate"):
         toy.train(make_net(), lr=1e30, options=TrainOptions(epochs=5))
 
 
 def test_class_weights_shift_the_predictions(toy, make_net):
     net, other = make_net(), make_net()
     options = TrainOptions(epochs=1)
-    plain = toy.train(net, lr=1e-3, options=options)
-    tilted = toy.train(other, lr=1e-3, options=options, class_weight=np.array([50.0, 1, 1]))
+    plain = toy.train(net, lr=1e-2, options=options)
+    tilted = toy.train(other, lr=1e-2, options=options, class_weight=np.array([50.0, 1, 1]))
     assert tilted.val_probs[:, 0].mean() > plain.val_probs[:, 0].mean() + 0.02
 
 

@@ -21,6 +21,7 @@ LABELS = torch.arange(12) % 3
 def linear() -> nn.Module:
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
     nn.init.constant_(net[1].weight, 0.01)
+    nn.init.zeros_(net[1].bias)
     return net
 
 
