@@ -10,8 +10,8 @@ from itertools import islice
 
 from autodl.report.content import Fact, ReportContent, ReportFigure, Table
 from autodl.report.importance import Importances, importances
-from autodl.report.leaderboard import config_labels, ranked
 from autodl.report.plots import plot
+from autodl.report.ranking import config_labels, ranked
 from autodl.report.view import ResultView, TrialView
 from autodl.report.wording import count, error_summary, format_duration, format_value
 from autodl.trial import TrialState, Value

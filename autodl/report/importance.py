@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from autodl.report.leaderboard import config_labels
+from autodl.report.ranking import config_labels
 from autodl.report.view import TrialView
 from autodl.trial import Value
 

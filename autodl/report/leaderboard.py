@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
+from autodl.report.ranking import config_labels, ranked
 from autodl.report.view import ResultView, TrialView
 from autodl.report.wording import error_summary
 from autodl.trial import TrialState
 
 _FIXED = ("trial_id", "state", "resource", "seconds", "worker", "error")
-
-
-def ranked(trials: Sequence[TrialView]) -> list[TrialView]:
-    """Trials from best to worst; ties to the earlier; trials without a score last."""
-
-    def key(trial: TrialView) -> tuple[bool, float, int]:
-        best = trial.best
-        score = best.score if best is not None else None
-        return score is None, -(score or 0.0), trial.trial_id
-
-    return sorted(trials, key=key)
-
-
-def config_labels(trials: Sequence[TrialView]) -> tuple[str, ...]:
-    """Every label that some trial's config holds, in the order first met."""
-    return tuple(dict.fromkeys(label for trial in trials for label in trial.config))
 
 
 def leaderboard(result: ResultView) -> pd.DataFrame:

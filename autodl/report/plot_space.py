@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from autodl.report.importance import encode_label, importances
-from autodl.report.leaderboard import config_labels, ranked
 from autodl.report.plot_style import (
     FAINT,
     GOOD,
@@ -25,6 +24,7 @@ from autodl.report.plot_style import (
     new_figure,
     plain,
 )
+from autodl.report.ranking import config_labels, ranked
 from autodl.report.view import ResultView, TrialView
 from autodl.report.wording import count, format_config_value, format_value
 

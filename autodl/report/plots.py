@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from autodl.errors import OptionError, UnknownNameError
-from autodl.report.leaderboard import config_labels, ranked
 from autodl.report.plot_space import plot_importance, plot_parallel, plot_slices
 from autodl.report.plot_style import (
     BAD,
@@ -26,6 +25,7 @@ from autodl.report.plot_style import (
     plain,
     time_scale,
 )
+from autodl.report.ranking import config_labels, ranked
 from autodl.report.view import ResultView, TrialView
 from autodl.report.wording import format_value
 from autodl.trial import TrialState
@@ -87,7 +87,8 @@ def plot_curves(result: ResultView, width: float) -> Figure:
 
 def plot_incumbent(result: ResultView, width: float) -> Figure:
     """Best value so far against time, with every trial's best value as a dot where it ended."""
-    scored = [(t, t.best.score, t.best.value) for t in result.trials if t.best is not None]
+    sound = [t for t in result.trials if t.state != TrialState.FAILED]
+    scored = [(t, t.best.score, t.best.value) for t in sound if t.best is not None]
     if not scored:
         return empty(width, NO_SCORES)
     figure, (ax,) = new_figure(width, min(3.2, 0.8 * width))

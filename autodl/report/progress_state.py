@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
+from autodl.report.ranking import ranked
 from autodl.report.view import RunView, TrialView
 from autodl.report.wording import count, error_summary, format_duration, format_value
 from autodl.trial import Report, TrialState
@@ -53,9 +54,9 @@ class ProgressState:
         for trial in run.trials:
             if trial.state.ended:
                 self.done.add(trial.trial_id)
-                self._note_best(trial.trial_id, trial.best)
             if trial.state == TrialState.FAILED:
                 self.failed.add(trial.trial_id)
+        self._rank_all()
         self.set_phase("searching")
         parts = ["searching"]
         if run.num_trials is not None:
@@ -87,6 +88,7 @@ class ProgressState:
         self._note_best(trial.trial_id, trial.best)
         if trial.state == TrialState.FAILED:
             self.failed.add(trial.trial_id)
+            self._drop_best(trial.trial_id)
             text = f"trial {trial.trial_id} failed: {error_summary(trial.error)}"
         else:
             text = f"trial {trial.trial_id} {trial.state}: {self._outcome(trial)}"
@@ -159,6 +161,16 @@ class ProgressState:
         if trial.ended_s is not None:
             parts.append(format_duration(trial.ended_s - trial.started_s))
         return ", ".join(parts)
+
+    def _drop_best(self, trial_id: int) -> None:
+        """A trial that failed does not lead any more; rare enough to look at every trial again."""
+        if self.best is not None and self.best.trial_id == trial_id:
+            self._rank_all()
+
+    def _rank_all(self) -> None:
+        self.best = None
+        for trial in ranked(self.run.trials)[:1] if self.run is not None else ():
+            self._note_best(trial.trial_id, trial.best)
 
     def _note_best(self, trial_id: int, report: Report | None) -> bool:
         if report is None or report.score is None or report.value is None or math.isnan(report.score):

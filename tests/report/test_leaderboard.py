@@ -1,6 +1,6 @@
 import pandas as pd
 
-from autodl.report.leaderboard import leaderboard, ranked
+from autodl.report.leaderboard import leaderboard
 from autodl.trial import Trial, TrialState
 
 
@@ -18,11 +18,6 @@ def test_lower_values_come_first_when_the_score_says_so(make_trial, make_run):
     run = make_run(0, metric="loss", mode="min")
     run.trials = [make_trial(0, {"lr": 1.0}, [0.5], sign=-1.0), make_trial(1, {"lr": 2.0}, [0.2], sign=-1.0)]
     assert list(leaderboard(run)["loss"]) == [0.2, 0.5]
-
-
-def test_ties_go_to_the_earlier(make_trial):
-    trials = [make_trial(i, {}, [0.5]) for i in (2, 0, 1)]
-    assert [t.trial_id for t in ranked(trials)] == [0, 1, 2]
 
 
 def test_conditional_ints_stay_ints(run):

@@ -93,12 +93,22 @@ def test_lower_is_better_when_the_scores_say_so(make_run, make_trial):
     assert "best loss 0.2 (trial 1)" in lines(stream)[-2]
 
 
+def test_a_trial_that_fails_loses_the_lead(make_run, make_trial):
+    """What came before a failure (a NaN, a crash) is not what one would deploy."""
+    run = make_run(0)
+    run.trials = [make_trial(0, {}, [0.7]), make_trial(1, {}, [0.9])]
+    run.trials[1].state, run.trials[1].error = TrialState.FAILED, "the loss is NaN"
+    stream = io.StringIO()
+    play(ProgressDisplay(stream=stream), run)
+    assert "best accuracy 0.7 (trial 0)" in lines(stream)[-2]
+
+
 def test_without_limits_time_gone_by_is_told(make_run):
     stream = io.StringIO()
     play(ProgressDisplay(stream=stream), make_run(1, num_trials=None, time_limit_s=None))
     assert lines(stream)[1] == "searching, 2 workers"
     assert lines(stream)[2].endswith("2 min so far")
-    assert "1 trials done" in lines(stream)[2]
+    assert "1 trial done" in lines(stream)[2]
 
 
 def test_a_paused_trial_is_not_done(run):
@@ -171,9 +181,7 @@ def test_a_terminal_gets_a_live_panel_and_keeps_what_lasts(run, monkeypatch):
     assert "search finished: 12 trials (1 failed)" in shown
     assert "trial 2 failed: TrialError: the loss is NaN" in shown
     assert "trial 3 completed" not in shown
-    assert (
-        shown.rstrip("\x1b[?25h2K1AJG\r\n").count("\x1b[?25l") == shown.count("\x1b[?25h") >= 1
-    )  # cursor back
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") >= 1  # the cursor is given back
 
 
 def test_no_color_is_honoured(run, monkeypatch):
