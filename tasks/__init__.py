@@ -1,4 +1,15 @@
-"""Tasks: what a user fits. Real files live in ``tasks/``; the package is ``autodl.tasks``."""
+"""Tasks: what a user fits. The real files lie in ``tasks/``; the package is ``autodl.tasks``."""
 
 if __name__ != "autodl.tasks":
     raise ImportError("import autodl.tasks, not tasks")
+
+from autodl.tasks.image_classification import ImageClassification
+from autodl.tasks.image_classifier import ImageClassifier
+from autodl.tasks.options import TrainingOptions, ValidationOptions
+
+__all__ = [
+    "ImageClassification",
+    "ImageClassifier",
+    "TrainingOptions",
+    "ValidationOptions",
+]

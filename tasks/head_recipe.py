@@ -1,0 +1,220 @@
+"""Train only a linear head, on features of a frozen pretrained backbone computed once for all trials."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodl.errors import TrialError
+from autodl.models import Classifier, build_network
+from autodl.rng import derive_seed
+from autodl.tasks.ensemble_network import NetworkSpec
+from autodl.tasks.member import Member
+from autodl.tasks.run_data import RunData
+from autodl.tasks.trial_context import TrialContext, TrialReporter, monotonic_deadline
+from autodl.training import (
+    FeatureTable,
+    HeadOptions,
+    LinearHead,
+    cross_validate_head,
+    extract_features,
+    open_features,
+    train_head,
+)
+from autodl.trial import Config
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock: there two workers may compute the same features
+    fcntl = None  # type: ignore[assignment]
+
+FIRST_TRIAL_PART = 0.7
+"""Part of the time left that the first trial may spend on features when they do not fit its share."""
+
+HEAD_RESERVE = 0.1
+"""Part of the time left that is kept for fitting the head on whatever features there are by then."""
+
+LOCK_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class HeadOnly:
+    """A config's values for training a head.
+
+    Attributes:
+        backbone: a network with pretrained weights.
+        l2: strength of the penalty on the head's weights (see `HeadOptions`).
+        label_smoothing: in [0, 1).
+        weights: "pretrained" or a path.
+        flip: learn from, and predict with, the mirror image too.
+    """
+
+    backbone: str
+    l2: float = 100.0
+    label_smoothing: float = 0.0
+    weights: str | Path = "pretrained"
+    flip: bool = True
+
+
+def train_head_only(context: TrialContext, config: Config, reporter: TrialReporter) -> None:
+    """Fit a head as a config says, report it, leave a `Member` behind."""
+    data = RunData.open(context.cache)
+    values = HeadOnly(**context.values(config))
+    net = build_network(
+        values.backbone,
+        data.num_classes,
+        input_size=int(data.facts["input_size"]),
+        weights=values.weights,
+    )
+    features, rows, flip = _features(context, data, values, net, reporter)
+    folds, labels = data.folds[rows], data.labels[rows]
+    smoothing = context.training.label_smoothing
+    options = HeadOptions(
+        l2=values.l2, label_smoothing=values.label_smoothing if smoothing is None else smoothing
+    )
+    head, held_out, probs = _fit(context, data, features, labels, folds, options, reporter)
+    spec = NetworkSpec(values.backbone, {}, data.num_classes, net.preprocessing)
+    order = np.argsort(rows[held_out])
+    member = Member(
+        reporter.trial_id, spec, True, flip, rows[held_out][order], np.asarray(probs[order], np.float32)
+    )
+    linear = head.to_linear()
+    member.save(reporter.checkpoint_dir, linear.state_dict())
+    value = context.metric(data.labels[member.rows], member.probs)
+    reporter(epoch=1, **{context.metric.name: value, "images": float(len(rows))})
+
+
+def _fit(
+    context: TrialContext,
+    data: RunData,
+    features: NDArray[np.floating],  # type: ignore[type-arg]
+    labels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    options: HeadOptions,
+    reporter: TrialReporter,
+) -> tuple[LinearHead, NDArray[np.int64], NDArray[np.float32]]:
+    """The head, the rows (of the features) it is judged on, and its probabilities for them."""
+    class_weight = None if context.class_weights is None else np.asarray(context.class_weights)
+    deadline = monotonic_deadline(reporter, 0.3)
+    held_out = np.flatnonzero(folds >= 0)
+    if len(held_out) == 0 or len(np.unique(labels[folds != 0])) < 2:
+        raise TrialError(
+            f"features of {len(labels)} images were computed in time, too few to learn from; "
+            "give a longer time_limit"
+        )
+    if data.num_folds > 1 and len(np.unique(folds)) > 1:
+        validated = cross_validate_head(
+            features,
+            labels,
+            folds,
+            num_classes=data.num_classes,
+            options=options,
+            class_weight=class_weight,
+            deadline=deadline,
+        )
+        return validated.head, held_out, validated.oof_probs
+    train = np.flatnonzero(folds != 0)
+    head = train_head(
+        features[:, train],
+        labels[train],
+        num_classes=data.num_classes,
+        options=options,
+        class_weight=class_weight,
+        deadline=deadline,
+    )
+    return head, held_out, head.probs(features[:, held_out])
+
+
+def _features(
+    context: TrialContext, data: RunData, values: HeadOnly, net: Classifier, reporter: TrialReporter
+) -> tuple[NDArray[np.floating], NDArray[np.int64], bool]:  # type: ignore[type-arg]
+    """Features (views, n, d), their rows, and whether the mirror image is among the views."""
+    started = time.monotonic()
+    budget_s = context.budget_s(reporter)
+    hard = monotonic_deadline(reporter, HEAD_RESERVE * (reporter.time_left_s or 0.0))
+    first = hard
+    if hard is not None and budget_s is not None:
+        part = FIRST_TRIAL_PART * (reporter.time_left_s or 0.0) if reporter.trial_id == 0 else 0.0
+        first = min(hard, started + max(budget_s, part))
+    store = FeatureStore(context.cache, data, values.backbone, values.weights, net)
+    centre = store.get("centre", first)
+    if centre.rows_done == 0:
+        raise TrialError("the time limit leaves no time to compute features; give a longer time_limit")
+    rows = centre.rows[: centre.rows_done]
+    taken_s = time.monotonic() - started
+    flip_fits = budget_s is None or hard is None or started + max(budget_s, 2.2 * taken_s) <= hard
+    if values.flip and flip_fits and not centre.done[0] < len(centre.rows):
+        second = (
+            None if hard is None or budget_s is None else min(hard, started + max(budget_s, 2.2 * taken_s))
+        )
+        mirrored = store.get("flip", second)
+        if mirrored.rows_done == len(rows):
+            return np.stack([centre.view("centre"), mirrored.view("flip")]), rows, True
+    return centre.view("centre")[None], rows, False
+
+
+class FeatureStore:
+    """Features of one backbone in the run's cache; the first trial that asks computes them.
+
+    Args:
+        cache: directory of the run's data.
+        data: the images.
+        backbone: the network's name.
+        weights: what it is loaded with; part of the features' identity.
+        net: the network.
+    """
+
+    def __init__(
+        self, cache: Path, data: RunData, backbone: str, weights: str | Path, net: Classifier
+    ) -> None:
+        self.folder, self.data, self.net = cache / "features", data, net
+        self.key = f"{backbone}-{derive_seed(0, str(weights)) % 10**6}"
+
+    def get(self, view: str, deadline: float | None) -> FeatureTable:
+        """All rows in one view, or as many of them, in a fixed mixed order, as time allows.
+
+        Args:
+            view: a view of `extract_features`.
+            deadline: on ``time.monotonic``'s scale; None: no limit.
+        """
+        out = self.folder / f"{self.key}-{view}.npy"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _lock(out.with_suffix(".lock"), deadline) as mine:
+            if out.with_suffix(".json").exists():
+                found = open_features(out)
+                if found.complete_views or not mine:
+                    return found
+            if not mine:
+                raise TrialError("another trial is still computing the features when time is up")
+            # Mixed, so that what is done when time runs out is a fair sample of all classes.
+            rows = np.random.default_rng(0).permutation(len(self.data.labels))
+            return extract_features(self.net, self.data.pixels, rows, (view,), deadline=deadline, out=out)
+
+
+@contextlib.contextmanager
+def _lock(path: Path, deadline: float | None) -> Iterator[bool]:
+    """Held by one process at a time; yields False if another still has it at the deadline.
+
+    The kernel frees it when its owner dies, so a killed worker blocks nobody.
+    """
+    if fcntl is None:
+        yield True
+        return
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if deadline is not None and time.monotonic() >= deadline:
+                    yield False
+                    return
+                time.sleep(LOCK_POLL_S)
+            else:
+                yield True
+                return

@@ -1,0 +1,270 @@
+"""From what is known of the data and the caller's wishes to a search: space, first configs, time shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from autodl import optim
+from autodl.errors import OptionError, UnknownNameError
+from autodl.models import known_networks, pretrained_networks
+from autodl.spaces import Categorical, ObjectSpec, Real, SearchSpace
+from autodl.spaces.nested import holds_space
+from autodl.tasks.network_recipe import AUGMENTATIONS
+from autodl.tasks.options import Preset
+from autodl.tasks.trial_context import RECIPE_LABEL
+from autodl.trial import Config
+
+SMALL_SIDE = 64
+"""Images up to this side, pixels, are taken as they are and learnt from scratch."""
+
+PHOTO_SIZE = 224
+SCRATCH_PHOTO_SIZE = 128
+"""Input sides for photos, with pretrained weights and without, pixels."""
+
+CROP_FRACTION = 0.875
+"""Part of a cached photo's side that a network sees at once, as its weights were trained."""
+
+LARGE_SET = 20_000
+"""From so many images on, hold-out validation is precise enough, and folds would cost too much."""
+
+BACKBONE_ORDER = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+"""Cheapest first, then what adds most to an ensemble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The caller's arguments that shape the search; None or "auto" leaves them to autodl."""
+
+    net: Any = None
+    weights: str | Path | None = "auto"
+    optimizer: Any = None
+    augment: Any = "auto"
+    input_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What shapes a plan.
+
+    Attributes:
+        num_images: labelled images.
+        side: median short side, pixels.
+        same_size: the common side if all images are squares of one size, else None.
+        grey: no image has colour; such images (digits, scans) are not mirrored.
+    """
+
+    num_images: int
+    side: int
+    same_size: int | None
+    grey: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """A search, ready to run.
+
+    Attributes:
+        recipes: for each recipe its parts (spaces and constants).
+        portfolio: configs to try first, cheapest first; partial ones are filled from the defaults.
+        shares: part of the time limit that the first, second, ... trial may plan for.
+        input_size: side that networks see, pixels.
+        cache_size: side of the cached images, pixels.
+        cross_validate: hold every row out once.
+    """
+
+    recipes: Mapping[str, Mapping[str, Any]]
+    portfolio: tuple[Config, ...]
+    shares: tuple[float, ...]
+    input_size: int
+    cache_size: int
+    cross_validate: bool
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space over all recipes."""
+        if len(self.recipes) == 1:
+            return SearchSpace(dict(next(iter(self.recipes.values()))))
+        choices = [ObjectSpec(_named(name), tuple(parts.items())) for name, parts in self.recipes.items()]
+        return SearchSpace({RECIPE_LABEL: Categorical(*choices)})
+
+
+def _named(name: str) -> Callable[..., dict[str, Any]]:
+    """A target for a recipe's parts; its name is the recipe's in configs."""
+
+    def parts(**values: Any) -> dict[str, Any]:
+        return values
+
+    parts.__name__ = name
+    return parts
+
+
+def make_plan(facts: DataFacts, wishes: Wishes, preset: Preset) -> ImagePlan:
+    """Choose between learning from scratch and building on pretrained weights."""
+    _check(wishes)
+    backbones = _backbones(facts, wishes)
+    if backbones:
+        return _transfer_plan(facts, wishes, backbones)
+    return _scratch_plan(facts, wishes, preset)
+
+
+def _check(wishes: Wishes) -> None:
+    if isinstance(wishes.net, str) and wishes.net not in known_networks():
+        raise UnknownNameError("network", wishes.net, known_networks())
+    if isinstance(wishes.augment, str) and wishes.augment not in ("auto", *AUGMENTATIONS):
+        raise UnknownNameError("augment", wishes.augment, ("auto", *AUGMENTATIONS))
+    size = wishes.input_size
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 4):
+        raise OptionError(f"input_size is a side in pixels, an integer >= 4, got {size!r}")
+
+
+def _backbones(facts: DataFacts, wishes: Wishes) -> tuple[str, ...]:
+    """Pretrained networks to build on; none: train from scratch."""
+    if wishes.weights is None:
+        return ()
+    if wishes.net is not None:
+        names = _names(wishes.net)
+        if wishes.weights == "auto":
+            here = pretrained_networks()
+            return tuple(n for n in names if n in here)
+        return names
+    if wishes.weights == "pretrained" or (wishes.weights == "auto" and facts.side > SMALL_SIDE):
+        here = pretrained_networks()
+        return tuple(n for n in BACKBONE_ORDER if n in here)
+    return ()
+
+
+def _names(net: Any) -> tuple[str, ...]:
+    """Network names among the caller's choice of nets."""
+    choices: Sequence[Any] = (net,)
+    if isinstance(net, Categorical):
+        choices = net.choices
+    elif isinstance(net, list | tuple):
+        choices = net
+    return tuple(c for c in choices if isinstance(c, str))
+
+
+def _transfer_plan(facts: DataFacts, wishes: Wishes, backbones: tuple[str, ...]) -> ImagePlan:
+    input_size = wishes.input_size or PHOTO_SIZE
+    weights = "pretrained" if wishes.weights == "auto" else wishes.weights
+    flip = not facts.grey
+    head: dict[str, Any] = {
+        "backbone": Categorical(*backbones),
+        "l2": Real(3.0, 1000.0, log=True, default=100.0),
+        "label_smoothing": Real(0.0, 0.2, default=0.0),
+        "weights": weights,
+        "flip": flip,
+    }
+    finetune: dict[str, Any] = {
+        "net": Categorical(*backbones),
+        "optimizer": _spec(wishes.optimizer)
+        or optim.AdamW(
+            lr=Real(3e-4, 1e-2, log=True, default=2e-3), weight_decay=Real(1e-3, 0.1, log=True, default=0.02)
+        ),
+        "augment": _augment(wishes, ("standard",)),
+        "flip": flip,
+        "label_smoothing": Real(0.0, 0.2, default=0.1),
+        "ema_decay": 0.99,
+        "backbone_lr_scale": Real(0.05, 1.0, log=True, default=0.2),
+        "weights": weights,
+    }
+    heads: list[Config] = [
+        {RECIPE_LABEL: "head", f"{RECIPE_LABEL}/head/backbone": backbone} for backbone in backbones
+    ]
+    tune: Config = {RECIPE_LABEL: "finetune", f"{RECIPE_LABEL}/finetune/net": backbones[0]}
+    return ImagePlan(
+        recipes={"head": head, "finetune": finetune},
+        portfolio=(*heads, tune),
+        shares=(0.4,) * len(heads) + (1.0,),
+        input_size=input_size,
+        cache_size=round(input_size / CROP_FRACTION),
+        cross_validate=facts.num_images < LARGE_SET,
+    )
+
+
+def _scratch_plan(facts: DataFacts, wishes: Wishes, preset: Preset) -> ImagePlan:
+    if facts.side <= SMALL_SIDE:
+        input_size = (
+            wishes.input_size or facts.same_size or max(8, min(SMALL_SIDE, round(facts.side / 8) * 8))
+        )
+        cache_size = input_size
+    else:
+        input_size = wishes.input_size or SCRATCH_PHOTO_SIZE
+        cache_size = round(input_size / CROP_FRACTION)
+    flip = not facts.grey
+    net = _net(wishes.net, preset)
+    recipe: dict[str, Any] = {
+        "net": net,
+        "optimizer": _spec(wishes.optimizer)
+        or optim.SGD(
+            lr=Real(0.02, 0.5, log=True, default=0.15),
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=Real(1e-4, 2e-3, log=True, default=5e-4),
+        ),
+        "augment": _augment(wishes, ("standard", "trivial") if flip else ("standard", "none")),
+        "flip": flip,
+        "cutout": Real(0.0, 0.5, default=0.25) if flip else 0.0,
+        "label_smoothing": Real(0.0, 0.2, default=0.1),
+        "mixup": Categorical(0.0, 0.2),
+        "ema_decay": 0.995,
+    }
+    portfolio: tuple[Config, ...] = ({},)
+    if wishes.net is None:
+        portfolio = tuple({"net/width": width} for width in preset.widths)
+    return ImagePlan(
+        recipes={"network": recipe},
+        portfolio=portfolio,
+        shares=(0.1, 0.45, 0.4) if len(portfolio) > 1 else (0.3, 0.35),
+        input_size=input_size,
+        cache_size=cache_size,
+        cross_validate=False,
+    )
+
+
+def _net(net: Any, preset: Preset) -> Any:
+    """The part of the space that stands for the network."""
+    if net is None:
+        return {
+            "name": "small_resnet",
+            "width": Categorical(*preset.widths),
+            "blocks": Categorical(1, 2),
+        }
+    if isinstance(net, list | tuple):
+        return Categorical(*net)
+    if isinstance(net, str | os.PathLike | nn.Module) or holds_space(net):
+        return net
+    raise OptionError(
+        f"net takes a name, several names, a torch.nn.Module, a class decorated with @ad.obj, or a space; got {net!r}"
+    )
+
+
+def _augment(wishes: Wishes, searched: tuple[str, ...]) -> Any:
+    if wishes.augment == "auto":
+        return Categorical(*searched) if len(searched) > 1 else searched[0]
+    return "none" if wishes.augment is None else wishes.augment
+
+
+def _spec(optimizer: Any) -> Any:
+    """The optimizer's part of the space; None leaves it to the recipe.
+
+    Raises:
+        OptionError: not an optimizer.
+    """
+    if optimizer is None:
+        return None
+    if isinstance(optimizer, str):
+        known = {name.lower(): getattr(optim, name) for name in optim.__all__}
+        if optimizer.lower() not in known:
+            raise UnknownNameError("optimizer", optimizer, tuple(known))
+        return known[optimizer.lower()]()
+    if callable(optimizer) or holds_space(optimizer):
+        return optimizer
+    raise OptionError(
+        f"optimizer takes a name or one of ad.optim's (ad.optim.SGD(lr=...)), got {optimizer!r}"
+    )

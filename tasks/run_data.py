@@ -1,0 +1,186 @@
+"""The data of one run as its trials see it: pixels decoded once, labels, and who is held out when.
+
+Everything lies in the run's own directory, so that a resumed run does not read the user's files
+again and all workers share one memory-mapped copy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodl.data import (
+    AuditReport,
+    ClassMap,
+    ImageTable,
+    PixelCache,
+    build_cache,
+    stratified_folds,
+    stratified_split,
+)
+from autodl.errors import EmptyDataError, JournalError
+from autodl.tasks.options import ValidationOptions
+
+NEVER = -1
+"""Fold of an image that is always trained on."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What trials train on and are compared on.
+
+    Attributes:
+        pixels: (n, s, s, 3) uint8, memory-mapped.
+        labels: (n,) int64, class numbers.
+        folds: (n,) int64; a model of fold f trains on all rows but those of fold f. Fold 0 is what
+            every trial is validated on; `NEVER` marks rows that no model holds out.
+        class_map: class numbers to the user's labels.
+        audit: what was found in the files.
+        facts: JSON-able; how the pixels were made (`input_size`, ...).
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    class_map: ClassMap
+    audit: AuditReport
+    facts: Mapping[str, Any]
+
+    @property
+    def num_folds(self) -> int:
+        """Number of folds that hold rows out, at least 1."""
+        return int(self.folds.max()) + 1
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_map.names)
+
+    def training_rows(self, fold: int = 0) -> NDArray[np.int64]:
+        """Rows a model of that fold may see."""
+        return np.flatnonzero(self.folds != fold)
+
+    def validation_rows(self, fold: int = 0) -> NDArray[np.int64]:
+        """Rows that a model of that fold is judged on."""
+        return np.flatnonzero(self.folds == fold)
+
+    @classmethod
+    def open(cls, directory: Path) -> RunData:
+        """Map what `prepare` wrote.
+
+        Raises:
+            JournalError: nothing complete is there.
+        """
+        try:
+            document = json.loads((directory / "data.json").read_text())
+            with np.load(directory / "rows.npz", allow_pickle=False) as rows:
+                labels, folds = rows["labels"], rows["folds"]
+            pixels = PixelCache.open(directory).pixels
+        except (OSError, ValueError, KeyError) as error:
+            raise JournalError(f"{directory} holds no complete data of a run: {error}") from error
+        return cls(
+            pixels=pixels,
+            labels=labels,
+            folds=folds,
+            class_map=ClassMap.from_json(document["classes"]),
+            audit=AuditReport.from_json(document["audit"]),
+            facts=document["facts"],
+        )
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Whether `prepare` came to its end there (``data.json`` is written last)."""
+        return (directory / "data.json").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How the pixels of a run are made.
+
+    Attributes:
+        cache_size: side of the cached square, pixels.
+        on_bad_image: "skip" or "raise".
+        num_threads: decoding threads.
+        deadline: ``time.monotonic()`` after which no further image is read; None: never.
+        cross_validate: hold every row out once (cheap trials) instead of one part only.
+    """
+
+    cache_size: int
+    on_bad_image: str
+    num_threads: int
+    deadline: float | None
+    cross_validate: bool
+
+
+def prepare(
+    directory: Path,
+    train: ImageTable,
+    tuning: ImageTable | None,
+    intake: Intake,
+    validation: ValidationOptions,
+    seed: int,
+    facts: Mapping[str, Any],
+) -> RunData:
+    """Decode, audit and split the images of a run; see `RunData`.
+
+    Args:
+        directory: where the run's cache goes; created.
+        train: labelled images.
+        tuning: labelled images to compare trials on; None: a part of `train`.
+        intake: how pixels are made.
+        validation: how much of `train` is held out.
+        seed: of the split.
+        facts: kept with the data.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    items = train.items + (tuning.items if tuning is not None else ())
+    table = replace(train, items=items)
+    cache, audit = build_cache(
+        table,
+        directory,
+        size=intake.cache_size,
+        num_threads=intake.num_threads,
+        on_bad_image=intake.on_bad_image,
+        deadline=intake.deadline,
+    )
+    kept = audit.kept
+    is_tuning = kept >= len(train.items)
+    raw = [items[i].label for i in kept]
+    class_map = ClassMap.from_labels([label for label, late in zip(raw, is_tuning, strict=True) if not late])
+    labels = class_map.encode(raw, where="tuning_data")
+    folds = _folds(labels, is_tuning, audit.groups, intake, validation, seed)
+    if not (folds == 0).any():
+        raise EmptyDataError("no image is left to validate on; pass more tuning_data or none")
+    np.savez(directory / "rows.npz", labels=labels, folds=folds)
+    document = {"classes": class_map.to_json(), "audit": audit.to_json(), "facts": dict(facts)}
+    temporary = directory / "data.json.tmp"
+    temporary.write_text(json.dumps(document, ensure_ascii=False))
+    temporary.replace(directory / "data.json")
+    return RunData(cache.pixels, labels, folds, class_map, audit, facts)
+
+
+def _folds(
+    labels: NDArray[np.int64],
+    is_tuning: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    intake: Intake,
+    validation: ValidationOptions,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Which fold holds each row out; exact duplicates (one group) stay on one side."""
+    if is_tuning.any():
+        return np.where(is_tuning, 0, NEVER).astype(np.int64)
+    smallest = int(np.bincount(labels).min())
+    count = min(validation.folds, smallest)
+    if intake.cross_validate and count > 1 and validation.fraction is None:
+        return stratified_folds(labels, count, seed, groups=groups)
+    _, held_out = stratified_split(labels, validation.fraction_for(len(labels)), seed, groups=groups)
+    folds = np.full(len(labels), NEVER, dtype=np.int64)
+    folds[held_out] = 0
+    return folds

@@ -1,0 +1,94 @@
+"""``run.json``: the arguments of a fit, kept in its run directory so that it can be resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from autodl.errors import JournalError, OptionError
+from autodl.journal import read_journal
+
+FILE = "run.json"
+VERSION = 1
+LEAST_REST_S = 10.0
+
+
+def exists(path: Path) -> bool:
+    """Whether a run was begun at the path."""
+    return (path / FILE).exists() or (path / "journal.jsonl").exists()
+
+
+def write(path: Path, params: Mapping[str, Any]) -> None:
+    """Keep the arguments; those that JSON cannot hold are named, for the caller to pass again."""
+    kept, left_out = {}, []
+    for name, value in params.items():
+        if name == "path":
+            continue
+        plain = _plain(value)
+        if plain is _NOT_PLAIN:
+            left_out.append(name)
+        else:
+            kept[name] = plain
+    document = {"version": VERSION, "params": kept, "left_out": left_out}
+    temporary = path / f".{FILE}.tmp"
+    temporary.write_text(json.dumps(document, indent=1))
+    temporary.replace(path / FILE)
+
+
+_NOT_PLAIN = object()
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Path):
+        return str(value)
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return _NOT_PLAIN
+    return value
+
+
+def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the run at a path.
+
+    Args:
+        path: the run directory.
+        changes: arguments given anew; those that the file could not hold must be among them.
+
+    Raises:
+        JournalError: there is no run, or its file is damaged.
+        OptionError: an argument is missing.
+    """
+    try:
+        document = json.loads((path / FILE).read_text())
+        params: dict[str, Any] = dict(document["params"])
+        left_out = [name for name in document["left_out"] if name not in changes]
+    except FileNotFoundError as error:
+        raise JournalError(f"there is no run to resume at {path}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JournalError(f"{path / FILE} is damaged: {error}") from error
+    if left_out:
+        names = ", ".join(f"{name}=..." for name in left_out)
+        raise OptionError(f"the run at {path} was started with objects of your own; pass them again: {names}")
+    params |= {**changes, "path": str(path)}
+    return params
+
+
+def rest_of(path: Path, time_limit_s: float) -> float:
+    """What is left of a run's time limit, in seconds: at least a little, to finish in.
+
+    Raises:
+        JournalError: the journal is damaged.
+    """
+    journal = path / "journal.jsonl"
+    events = read_journal(journal) if journal.exists() else []
+    elapsed_s = max((event["s"] for event in events if "s" in event), default=0.0)
+    return max(LEAST_REST_S, time_limit_s - elapsed_s)
