@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodl.errors import OptionError
@@ -61,6 +61,7 @@ def test_other_types_are_refused(limit):
         parse_time_limit(limit)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 50), st.integers(0, 59), st.integers(1, 59))
 def test_parts_add_up(hours, minutes, seconds):
     assert parse_time_limit(f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
