@@ -13,7 +13,6 @@ FORMATS = (
     "PPM",
     "WEBP",
     "TIFF",
-    "MPO",
     "AVIF",
     "JPEG2000",
     "QOI",

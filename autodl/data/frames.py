@@ -113,8 +113,9 @@ def find_columns(
 ) -> Columns:
     """Find the columns, as named or by guess.
 
-    A column that is named is taken. Otherwise the image column is the first of `IMAGE_COLUMNS`,
-    or the only one whose values are images or names of image files; the label column is the first
+    A column that is named is taken. Otherwise the image column is the first of `IMAGE_COLUMNS` that
+    holds images or names of image files, or the first that is there, or the only one of another
+    name that holds such; the label column is the first
     of `LABEL_COLUMNS`, or the other one where there are just two. A column "split" is used if all
     its values are names of splits.
 
@@ -122,8 +123,10 @@ def find_columns(
         DataError: no image column; the message lists the columns.
         LabelError: no label column and `labelled` is true, or one was named that is not there.
     """
-    names = [str(name) for name in frame.columns]
+    names = list(frame.columns)
     listed = ", ".join(names) or "none"
+    if len(set(names)) < len(names):
+        raise DataError(f"{origin} has several columns of one name; columns: {listed}")
     if image is not None and image not in names:
         raise DataError(f"{origin} has no column {image!r}; columns: {listed}")
     if label is not None and label not in names:
@@ -150,9 +153,9 @@ def _match(names: list[str], wanted: tuple[str, ...]) -> str | None:
 
 
 def _find_image(frame: pd.DataFrame, names: list[str]) -> str | None:
-    if (named := _match(names, IMAGE_COLUMNS)) is not None:
-        return named
     fitting = [name for name in names if _holds_images(frame[name])]
+    if (named := _match(fitting, IMAGE_COLUMNS) or _match(names, IMAGE_COLUMNS)) is not None:
+        return named
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -202,8 +205,8 @@ def read_frame(  # where the table comes from, and three ways to say which colum
         DataError: see `find_columns`.
         DataNotFoundError: none of the files that the table names exists.
     """
-    columns = find_columns(frame, label=label, image=image, labelled=labelled, origin=origin)
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    columns = find_columns(frame, label=label, image=image, labelled=labelled, origin=origin)
     cells = frame[columns.image].tolist()
     sources = [as_source(cell, base) for cell in cells]
     _check_some_exist([source for source in sources if isinstance(source, Path)], base, origin)

@@ -150,7 +150,8 @@ def _read_path(path: Path, label: str | None, image: str | None, labelled: bool 
         is_folder, is_file = path.is_dir(), path.is_file()
         exists = path.exists()
     except (OSError, ValueError) as error:  # too long a name, a zero character, no permission
-        raise DataNotFoundError(f"{name} cannot be opened: {error}") from error
+        reason = getattr(error, "strerror", None) or "not a possible file name"
+        raise DataNotFoundError(f"{name} cannot be opened: {reason}") from error
     if not exists:
         raise DataNotFoundError(f"{name} does not exist (the current folder is {Path.cwd()})")
     if is_folder:
