@@ -110,7 +110,7 @@ def _by_importance(result: ResultView, found: Importances) -> tuple[str, ...]:
 def _headline(best: TrialView | None, result: ResultView) -> Fact | None:
     if best is None or best.best is None:
         return None
-    return Fact(f"best {result.metric}", format_value(best.best.value), f"trial {best.trial_id}")
+    return Fact(f"Best {result.metric}", format_value(best.best.value), f"trial {best.trial_id}")
 
 
 def _facts(trials: list[TrialView]) -> tuple[Fact, ...]:
