@@ -95,6 +95,10 @@ class Branch(nn.Module):
         heads: linear heads on the body's features; empty unless ``spec.frozen``.
     """
 
+    mean: Tensor
+    std: Tensor
+    luma: Tensor
+
     def __init__(self, spec: BranchSpec, body: Classifier, heads: Sequence[nn.Linear] = ()) -> None:
         super().__init__()
         self.spec = spec

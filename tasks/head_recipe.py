@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,10 +30,8 @@ from autodl.training import (
 )
 from autodl.trial import Config
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows has no flock: there two workers may compute the same features
-    fcntl = None  # type: ignore[assignment]
 
 FIRST_TRIAL_PART = 0.7
 """Part of the time left that the first trial may spend on features when they do not fit its share."""
@@ -93,7 +92,7 @@ def train_head_only(context: TrialContext, config: Config, reporter: TrialReport
 def _fit(
     context: TrialContext,
     data: RunData,
-    features: NDArray[np.floating],  # type: ignore[type-arg]
+    features: NDArray[np.floating],
     labels: NDArray[np.int64],
     folds: NDArray[np.int64],
     options: HeadOptions,
@@ -133,7 +132,7 @@ def _fit(
 
 def _features(
     context: TrialContext, data: RunData, values: HeadOnly, net: Classifier, reporter: TrialReporter
-) -> tuple[NDArray[np.floating], NDArray[np.int64], bool]:  # type: ignore[type-arg]
+) -> tuple[NDArray[np.floating], NDArray[np.int64], bool]:
     """Features (views, n, d), their rows, and whether the mirror image is among the views."""
     started = time.monotonic()
     budget_s = context.budget_s(reporter)
@@ -147,13 +146,12 @@ def _features(
     if centre.rows_done == 0:
         raise TrialError("the time limit leaves no time to compute features; give a longer time_limit")
     rows = centre.rows[: centre.rows_done]
+    first_cut = len(rows) < len(centre.rows)
     taken_s = time.monotonic() - started
-    flip_fits = budget_s is None or hard is None or started + max(budget_s, 2.2 * taken_s) <= hard
-    if values.flip and flip_fits and not centre.done[0] < len(centre.rows):
-        second = (
-            None if hard is None or budget_s is None else min(hard, started + max(budget_s, 2.2 * taken_s))
-        )
-        mirrored = store.get("flip", second)
+    deadline = hard if budget_s is None else started + max(budget_s, 2.2 * taken_s)
+    fits = hard is None or deadline is None or deadline <= hard
+    if values.flip and fits and not first_cut:
+        mirrored = store.get("flip", deadline)
         if mirrored.rows_done == len(rows):
             return np.stack([centre.view("centre"), mirrored.view("flip")]), rows, True
     return centre.view("centre")[None], rows, False
@@ -203,7 +201,7 @@ def _lock(path: Path, deadline: float | None) -> Iterator[bool]:
 
     The kernel frees it when its owner dies, so a killed worker blocks nobody.
     """
-    if fcntl is None:
+    if sys.platform == "win32":  # no flock there: two workers may compute the same features
         yield True
         return
     with path.open("w") as file:

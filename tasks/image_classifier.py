@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from autodl.data import ImageTable, read_images
 from autodl.data.table import name_some
 from autodl.errors import BadImageError, NotFittedError
-from autodl.tasks import image_inspect, image_request, run_file
+from autodl.tasks import image_inspect, image_report, image_request, run_file
 from autodl.tasks.image_fit import FitOutcome, fit_images
 from autodl.tasks.image_predictor import Prediction
 from autodl.tasks.predictor_format import NetFactory, load_predictor, save_predictor
@@ -185,12 +185,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return self._predict(data, lambda probs: probs)
 
     def _labels_of(self, probs: NDArray[np.float32]) -> NDArray[Any]:
-        readable = np.isfinite(probs).all(axis=1)
-        best = np.where(readable, np.nan_to_num(probs).argmax(axis=1), 0)
-        labels = self.classes_[best]
-        if readable.all():
-            return np.asarray(labels)
-        return np.where(readable, labels.astype(object), None)
+        unreadable = ~np.isfinite(probs).all(axis=1)
+        labels: NDArray[Any] = self.classes_[np.nan_to_num(probs).argmax(axis=1)]
+        if unreadable.any():
+            labels = labels.astype(object)
+            labels[unreadable] = None
+        return labels
 
     def _predict(self, data: Any, shape: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Any:
         table = self._read(data)
@@ -309,7 +309,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def report(self, path: str | Path = "report.html") -> Path:
         """Write the report: one HTML file that opens offline."""
-        return image_inspect.write_report(self, Path(path))
+        return image_report.write(self, Path(path))
 
     def explain(self, image: Any, label: Any = None) -> Figure:
         """Where the classifier looks: Grad-CAM of its strongest network.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -96,7 +96,7 @@ class FitRequest:
     seed: int
     path: Path
     resume: bool
-    on_bad_image: str
+    on_bad_image: Literal["skip", "raise"]
     verbosity: int
     callbacks: Sequence[object]
     started_at: float

@@ -240,7 +240,8 @@ def _net(net: Any, preset: Preset) -> Any:
     if isinstance(net, str | os.PathLike | nn.Module) or holds_space(net):
         return net
     raise OptionError(
-        f"net takes a name, several names, a torch.nn.Module, a class decorated with @ad.obj, or a space; got {net!r}"
+        "net takes a name, several names, a torch.nn.Module, a class decorated with @ad.obj, or a space; "
+        f"got {net!r}"
     )
 
 

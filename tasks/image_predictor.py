@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from autodl.data.scan import read_all
 from autodl.errors import BadImageError, EmptyDataError
 from autodl.tasks.ensemble_network import EnsembleNetwork
 from autodl.training import pick_device
+
+OnBadImage = Literal["skip", "raise"]
 
 DECODED_AT_ONCE = 256
 """Images decoded before they are predicted: bounds memory to some 50 MB at 256 px."""
@@ -37,8 +39,7 @@ class Prediction:
     @property
     def readable(self) -> NDArray[np.bool_]:
         """(n,) which rows hold probabilities."""
-        readable: NDArray[np.bool_] = np.isfinite(self.probs).all(axis=1)
-        return readable
+        return np.asarray(np.isfinite(self.probs).all(axis=1))
 
 
 class ImagePredictor:
@@ -58,7 +59,7 @@ class ImagePredictor:
         self.device = pick_device()
         self.network.to(self.device)
 
-    def predict_table(self, table: ImageTable, *, on_bad_image: str = "skip") -> Prediction:
+    def predict_table(self, table: ImageTable, *, on_bad_image: OnBadImage = "skip") -> Prediction:
         """Probabilities of every image, in the table's order.
 
         Raises:
@@ -78,7 +79,7 @@ class ImagePredictor:
         return Prediction(tuple(table.names), probs, tuple(issues))
 
     def _decode(
-        self, table: ImageTable, on_bad_image: str
+        self, table: ImageTable, on_bad_image: OnBadImage
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[ImageIssue]]:
         size = self.cache_size
         pixels = np.empty((len(table), size, size, 3), dtype=np.uint8)

@@ -107,11 +107,11 @@ def time_limit_of(params: Mapping[str, Any]) -> float | None:
     return limit
 
 
-def _check_count(name: str, value: Any, *, optional: bool) -> None:
+def _check_count(name: str, value: Any, *, optional: bool, least: int = 1) -> None:
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
 
 
 def _tables(

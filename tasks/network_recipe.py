@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from autodl.errors import OptionError
+from autodl.executors.cutoff import TrialInterrupted
 from autodl.models import Classifier, build_network, wrap_module
 from autodl.rng import derive_seed
 from autodl.tasks.ensemble_network import NetworkSpec
@@ -82,7 +82,7 @@ def train_whole_network(context: TrialContext, config: Config, reporter: TrialRe
     started = time.monotonic()
     data = RunData.open(context.cache)
     values = WholeNetwork(**context.values(config, **build_arguments(data)))
-    net, spec = build_net(values, data, seed=derive_seed(reporter.seed, "weights"))
+    net, spec = build_net(context, config, values, data, seed=derive_seed(reporter.seed, "weights"))
     device = pick_device()
     batch_size = context.batch_size or default_batch_size(len(data.training_rows()))
     batches = PixelBatches(data.pixels, data.labels, data.training_rows(), batch_size, shuffle=True)
@@ -100,6 +100,7 @@ def train_whole_network(context: TrialContext, config: Config, reporter: TrialRe
     deadline = monotonic_deadline(reporter, WRITE_RESERVE_S + 0.02 * (reporter.time_left_s or 0.0))
     if deadline is not None and budget_s is not None and context.epochs is None:
         deadline = min(deadline, started + budget_s)
+    ending = Ending()
     result = train_network(
         net,
         train_batches=batches,
@@ -112,7 +113,7 @@ def train_whole_network(context: TrialContext, config: Config, reporter: TrialRe
         class_weight=None if context.class_weights is None else np.asarray(context.class_weights),
         seed=reporter.seed,
         device=device,
-        on_epoch=_report(reporter, context.metric.name),
+        on_epoch=_report(reporter, context.metric.name, ending),
         deadline=deadline,
         checkpoint=ThrottledCheckpoints(reporter),
     )
@@ -123,6 +124,14 @@ def train_whole_network(context: TrialContext, config: Config, reporter: TrialRe
         probs = predict_probs(net, data.pixels, rows, preprocess=preprocess, precision=plan, tta=True)
     member = Member(reporter.trial_id, spec, False, flips, rows, np.asarray(probs, np.float32))
     member.save(reporter.checkpoint_dir, net.state_dict())
+    if ending.interruption is not None:
+        raise ending.interruption
+
+
+class Ending:
+    """Remembers that the driver ended the trial, until its best weights are written."""
+
+    interruption: TrialInterrupted | None = None
 
 
 def build_arguments(data: RunData) -> dict[str, Any]:
@@ -130,34 +139,25 @@ def build_arguments(data: RunData) -> dict[str, Any]:
     return {"num_classes": data.num_classes, "input_size": data.facts["input_size"]}
 
 
-def build_net(values: WholeNetwork, data: RunData, *, seed: int) -> tuple[Classifier, NetworkSpec]:
-    """The network of a config, and the record from which it can be built again."""
+def build_net(
+    context: TrialContext, config: Config, values: WholeNetwork, data: RunData, *, seed: int
+) -> tuple[Classifier, NetworkSpec]:
+    """The network of a config, and the record from which it can be built again.
+
+    A user's own module keeps the initial weights its author gave it.
+    """
     classes, size = data.num_classes, int(data.facts["input_size"])
     if isinstance(values.net, nn.Module):
-        return _wrap(copy.deepcopy(values.net), values, classes, size, seed)
+        wrapped = wrap_module(values.net, classes, size, 3)
+        name, arguments = context.origin_of("net", config, **build_arguments(data))
+        name = name or f"{type(values.net).__module__}:{type(values.net).__qualname__}"
+        return wrapped, NetworkSpec(name, arguments, classes, wrapped.preprocessing, user_defined=True)
     options = {"name": values.net} if isinstance(values.net, str) else dict(values.net)
     name = options.pop("name")
     net = build_network(
         name, classes, input_size=size, weights=values.weights, dropout=values.dropout, seed=seed, **options
     )
     return net, NetworkSpec(name, options, classes, net.preprocessing)
-
-
-def _wrap(
-    module: nn.Module, values: WholeNetwork, classes: int, size: int, seed: int
-) -> tuple[Classifier, NetworkSpec]:
-    del seed  # its author's initial weights are kept
-    wrapped = wrap_module(module, classes, size, 3)
-    kind = type(module)
-    qualname = kind.__qualname__
-    spec = NetworkSpec(
-        f"{kind.__module__}:{qualname}",
-        getattr(module, "autodl_arguments", {}),
-        classes,
-        wrapped.preprocessing,
-        user_defined=True,
-    )
-    return wrapped, spec
 
 
 def make_augmentation(values: WholeNetwork, input_size: int, cache_size: int) -> Augmentation | None:
@@ -255,15 +255,20 @@ def _options(
     )
 
 
-def _report(reporter: TrialReporter, metric: str) -> Callable[[EpochResult], None]:
-    def report(result: EpochResult) -> None:
+def _report(reporter: TrialReporter, metric: str, ending: Ending) -> Callable[[EpochResult], bool | None]:
+    def report(result: EpochResult) -> bool | None:
         measured = {
             metric: result.value,
             "val_loss": result.val_loss,
             "train_loss": result.train_loss,
             "images_per_s": result.images_per_s,
         }
-        reporter(epoch=result.epoch, **measured)
+        try:
+            reporter(epoch=result.epoch, **measured)
+        except TrialInterrupted as interruption:
+            ending.interruption = interruption
+            return False
+        return None
 
     return report
 

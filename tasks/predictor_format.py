@@ -25,6 +25,7 @@ from autodl.errors import DataNotFoundError, OptionError, PredictorFormatError
 from autodl.models import build_network, wrap_module
 from autodl.models.classifier import Classifier
 from autodl.models.weights_io import write_atomically
+from autodl.spaces import ObjectSpec
 from autodl.tasks.ensemble_network import Branch, BranchSpec, EnsembleNetwork, NetworkSpec
 
 FORMAT = "autodl-predictor"
@@ -113,7 +114,8 @@ def load_predictor(
     document = _parse(files[JSON_FILE], path)
     if document["version"] > VERSION:
         raise PredictorFormatError(
-            f"{path} has format version {document['version']}, this autodl reads up to {VERSION}: upgrade autodl"
+            f"{path} has format version {document['version']}, this autodl reads up to {VERSION}: "
+            "upgrade autodl"
         )
     digest = hashlib.sha256(files[MODEL_FILE]).hexdigest()
     if digest != document.get("model_sha256"):
@@ -187,7 +189,9 @@ def build_body(spec: NetworkSpec, *, trust_code: bool = False, net: NetFactory |
             "or net=... to give the network yourself"
         )
     factory = net if net is not None else _import(spec.name)
-    module = factory if isinstance(factory, nn.Module) else factory(**dict(spec.options))
+    module: Any = factory if isinstance(factory, nn.Module) else factory(**dict(spec.options))
+    if isinstance(module, ObjectSpec):  # a class decorated with `autodl.obj`
+        module = module.build()
     wrapped = wrap_module(
         module, spec.num_classes, spec.preprocessing.input_size, spec.preprocessing.channels
     )

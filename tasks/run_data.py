@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class RunData:
         folds: (n,) int64; a model of fold f trains on all rows but those of fold f. Fold 0 is what
             every trial is validated on; `NEVER` marks rows that no model holds out.
         class_map: class numbers to the user's labels.
+        names: (n,) the images' names.
         audit: what was found in the files.
         facts: JSON-able; how the pixels were made (`input_size`, ...).
     """
@@ -49,6 +50,7 @@ class RunData:
     labels: NDArray[np.int64]
     folds: NDArray[np.int64]
     class_map: ClassMap
+    names: tuple[str, ...]
     audit: AuditReport
     facts: Mapping[str, Any]
 
@@ -89,6 +91,7 @@ class RunData:
             labels=labels,
             folds=folds,
             class_map=ClassMap.from_json(document["classes"]),
+            names=tuple(document["names"]),
             audit=AuditReport.from_json(document["audit"]),
             facts=document["facts"],
         )
@@ -112,7 +115,7 @@ class Intake:
     """
 
     cache_size: int
-    on_bad_image: str
+    on_bad_image: Literal["skip", "raise"]
     num_threads: int
     deadline: float | None
     cross_validate: bool
@@ -158,11 +161,17 @@ def prepare(
     if not (folds == 0).any():
         raise EmptyDataError("no image is left to validate on; pass more tuning_data or none")
     np.savez(directory / "rows.npz", labels=labels, folds=folds)
-    document = {"classes": class_map.to_json(), "audit": audit.to_json(), "facts": dict(facts)}
+    names = tuple(items[i].name for i in kept)
+    document = {
+        "classes": class_map.to_json(),
+        "names": names,
+        "audit": audit.to_json(),
+        "facts": dict(facts),
+    }
     temporary = directory / "data.json.tmp"
     temporary.write_text(json.dumps(document, ensure_ascii=False))
     temporary.replace(directory / "data.json")
-    return RunData(cache.pixels, labels, folds, class_map, audit, facts)
+    return RunData(cache.pixels, labels, folds, class_map, names, audit, facts)
 
 
 def _folds(

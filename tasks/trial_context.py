@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -9,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from autodl.spaces import Categorical
 from autodl.spaces.nested import build
+from autodl.spaces.objects import accepts
 from autodl.tasks.options import Preset, TrainingOptions
 from autodl.training import Metric
 from autodl.trial import Config
 
-SAFETY = 0.85
-"""Part of a trial's time that its epochs are planned to fill: speeds are measured on few steps."""
+SAFETY = 0.95
+"""Part of a trial's time that its epochs are planned to fill. The learning rate is annealed to the
+deadline, so an epoch too many does little harm; one too few leaves time unused."""
 
 RECIPE_LABEL = "recipe"
 
@@ -91,6 +95,31 @@ class TrialContext:
         name, prefix = self.choose(config)
         return {key: build(part, f"{prefix}{key}", config, extra) for key, part in self.recipes[name].items()}
 
+    def origin_of(self, key: str, config: Config, **extra: Any) -> tuple[str, dict[str, Any]]:
+        """Where a part that is a decorated class comes from, and its arguments, for a file.
+
+        Returns:
+            ``"module:qualname"`` and the arguments; "" and none if it is no decorated class, no
+            arguments if JSON cannot hold them (then the network must be given again on loading).
+        """
+        name, prefix = self.choose(config)
+        part, label = self.recipes[name][key], f"{prefix}{key}"
+        while isinstance(part, Categorical):
+            position = part.index(config[label])
+            assert position is not None, "the config was validated"
+            part, label = part.choices[position], f"{label}/{part.names[position]}"
+        target = getattr(part, "target", None)
+        if target is None:
+            return "", {}
+        arguments = {k: build(child, f"{label}/{k}", config) for k, child in part.children()}
+        arguments |= {k: v for k, v in extra.items() if accepts(target, k)}
+        origin = f"{target.__module__}:{target.__qualname__}"
+        try:
+            json.dumps(arguments)
+        except (TypeError, ValueError):
+            return origin, {}
+        return origin, arguments
+
     def budget_s(self, reporter: TrialReporter) -> float | None:
         """Seconds that this trial may plan for; None without a time limit.
 
@@ -117,7 +146,7 @@ def planned_epochs(context: TrialContext, budget_s: float | None, epoch_s: float
         return context.epochs
     if budget_s is None:
         return without_limit
-    return max(1, min(context.preset.max_epochs, math.floor(SAFETY * budget_s / epoch_s)))
+    return max(1, min(context.preset.max_epochs, math.ceil(SAFETY * budget_s / epoch_s)))
 
 
 def monotonic_deadline(reporter: TrialReporter, reserve_s: float) -> float | None:
