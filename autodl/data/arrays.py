@@ -46,7 +46,11 @@ def label_list(labels: Any, count: int, origin: str) -> list[object]:
 
 
 def is_stack(array: np.ndarray) -> bool:
-    """Whether an array holds many images, rather than one: (h, w, 3) and (h, w, 4) are one."""
+    """Whether an array holds many images, rather than one.
+
+    (h, w, 3) and (h, w, 4) are one image; two dimensions are flat rows, so that one grey image is
+    to be given as ``image[None]``.
+    """
     return array.ndim == 4 or array.ndim == 2 or (array.ndim == 3 and array.shape[2] not in (3, 4))
 
 
