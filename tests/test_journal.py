@@ -108,7 +108,7 @@ def test_full_disk_is_a_clear_error_and_leaves_whole_lines(tmp_path: Path) -> No
     journal = Journal(path)
     journal.append({"n": 1})
     disk = journal._file = FullDisk(journal._file, left=5)
-    with pytest.raises(JournalError, match="No space left.*8 bytes before it are safe.*resume"):
+    with pytest.raises(JournalError, match=r"No space left.*8 bytes before it are safe.*resume"):
         journal.append({"n": 2})
     assert path.read_bytes() == b'{"n":1}\n'
     disk.left = 1000  # somebody made room

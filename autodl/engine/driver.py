@@ -133,6 +133,7 @@ class Tuner:
 
         Raises:
             AllTrialsFailedError: no trial ever reported the metric, and at least one failed.
+            KeyboardInterrupt: Ctrl-C was pressed twice; the first ends the run with what it has.
         """
         if isinstance(self._searcher, BindableSearcher) and self._space is not None:
             self._searcher.bind(self._space, seed=self._options.seed)
@@ -177,6 +178,8 @@ class Tuner:
         try:
             stopped_by = self._loop()
         except KeyboardInterrupt:
+            if self._guard.presses > 1:
+                raise
             stopped_by = "interrupted"
         except JournalError as error:
             if self._state.num_scored == 0:

@@ -19,9 +19,14 @@ class InterruptGuard:
     """
 
     def __init__(self) -> None:
-        self.interrupted = False
+        self.presses = 0
         self._is_outside = False
         self._installed = False
+
+    @property
+    def interrupted(self) -> bool:
+        """True from the first Ctrl-C on."""
+        return self.presses > 0
 
     def __enter__(self) -> Self:
         in_main = threading.current_thread() is threading.main_thread()
@@ -58,6 +63,6 @@ class InterruptGuard:
             self._is_outside = before
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
-        again, self.interrupted = self.interrupted, True
-        if again or self._is_outside:
+        self.presses += 1
+        if self.presses > 1 or self._is_outside:
             raise KeyboardInterrupt

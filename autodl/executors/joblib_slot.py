@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from autodl.executors.joblib_hub import Hub
-from autodl.executors.joblib_worker import no_function, serve
+from autodl.executors.joblib_worker import no_function, serve, watch_driver
 from autodl.executors.protocol import Job
 
 KILL_GRACE_S = 0.5
@@ -47,7 +47,9 @@ class Slot:
         self.generation += 1
         self.broken = False
         self._hub = hub
-        self.pool = ProcessPoolExecutor(max_workers=1, env=environment)
+        self.pool = ProcessPoolExecutor(
+            max_workers=1, env=environment, initializer=watch_driver, initargs=(os.getpid(),)
+        )
         self._future = self.pool.submit(serve, hub.address, hub.authkey, self.index, self.generation)
         self._future.add_done_callback(lambda _: hub.wake())
 

@@ -7,6 +7,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 from typing import Any
@@ -15,9 +16,23 @@ from autodl.executors.cutoff import Cutoff, can_use_alarm
 from autodl.executors.protocol import Decision, Failed, Finished, Job, Reported
 from autodl.executors.runner import run_job
 
-_LOOK_S = 1.0
-"""How often a worker checks that the driver lives. A child of the driver may hold the connection
-open after the driver died, so that its end is not enough."""
+_LOOK_S = 0.5
+"""How often a worker checks that the driver lives."""
+
+
+def watch_driver(pid: int) -> None:
+    """End this process when the driver does; the pool calls it first thing in a new worker.
+
+    The end of the connection is not enough: a driver may die before a worker has connected, or
+    leave children that hold the connection open.
+    """
+
+    def watch() -> None:
+        while os.getppid() == pid:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="autodl-watch", daemon=True).start()
 
 
 def serve(address: str, authkey: bytes, slot: int, generation: int) -> None:
@@ -49,7 +64,6 @@ class _Worker:
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._name = f"pid {os.getpid()}"
         self._functions: dict[int, Any] = {}
-        self._parent = os.getppid()
 
     def run(self) -> None:
         threading.Thread(target=self._read, name="autodl-reader", daemon=True).start()
@@ -59,9 +73,6 @@ class _Worker:
     def _read(self) -> None:
         try:
             while True:
-                while not self._connection.poll(_LOOK_S):
-                    if os.getppid() != self._parent:
-                        raise EOFError
                 message = self._connection.recv()
                 self._inbox.put(message)
                 if message is None:
