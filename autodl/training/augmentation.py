@@ -185,7 +185,10 @@ def shift(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
     """Move each image by up to ``pad`` pixels each way, borders reflected; one gather."""
     number, _, height, width = images.shape
     rows, columns = _reflected(height, pad, images), _reflected(width, pad, images)
-    padded = images.permute(0, 2, 3, 1).index_select(1, rows).index_select(2, columns)
+    taller = images.permute(0, 2, 3, 1).index_select(1, rows)
+    # Whole rows are fast to gather, single columns are not: only the new ones are.
+    left, right = (taller.index_select(2, part) for part in (columns[:pad], columns[width + pad :]))
+    padded = torch.cat([left, taller, right], dim=2)
     windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # b, 2p+1, 2p+1, c, h, w
     windows = windows.permute(0, 1, 2, 4, 5, 3)
     draws = torch.randint(2 * pad + 1, (2, number), generator=generator).to(images.device)
@@ -195,8 +198,10 @@ def shift(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
 
 def flip_half(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left-right with probability 1/2."""
-    flips = torch.rand(len(images), generator=generator).to(images.device) < 0.5
-    return torch.where(flips[:, None, None, None], images.flip(-1), images)
+    chosen = (torch.rand(len(images), generator=generator) < 0.5).nonzero().squeeze(1).to(images.device)
+    flipped = images.permute(0, 2, 3, 1).clone()
+    flipped[chosen] = flipped[chosen].flip(2)
+    return flipped.permute(0, 3, 1, 2)
 
 
 def cut_out(images: Tensor, side: int, fill: int, generator: torch.Generator) -> Tensor:

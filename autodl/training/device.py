@@ -17,7 +17,9 @@ from autodl.errors import OptionError
 
 Net = TypeVar("Net", bound=nn.Module)
 
-# Measuring takes a few steps, so it is done on about as many pixels as four 224 px photos have.
+# Measuring takes a few steps of each plan, so it is done on few images: large networks take seconds
+# for a full batch.
+MEASURED_IMAGES = 32
 MEASURED_PIXELS = 4 * 224 * 224
 # A change of precision must pay: below this gain the plain plan stays, which also keeps the choice
 # the same from run to run on a noisy machine.
@@ -114,7 +116,7 @@ def measure_precision(
         The fastest plan, with its ``images_per_s``.
     """
     per_image = example.shape[-1] * example.shape[-2]
-    example = example[: max(2, min(len(example), MEASURED_PIXELS // per_image))]
+    example = example[: max(2, min(len(example), MEASURED_IMAGES, MEASURED_PIXELS // per_image))]
     candidates = [PrecisionPlan(), PrecisionPlan(channels_last=True)]
     if _has_bfloat16(example.device):
         candidates.append(PLANS["bf16"])
