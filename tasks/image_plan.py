@@ -164,7 +164,7 @@ def _transfer_plan(facts: DataFacts, wishes: Wishes, backbones: tuple[str, ...])
         "net": Categorical(*backbones),
         "optimizer": _spec(wishes.optimizer)
         or optim.AdamW(
-            lr=Real(3e-4, 1e-2, log=True, default=2e-3), weight_decay=Real(1e-3, 0.1, log=True, default=0.02)
+            lr=Real(1e-4, 1e-2, log=True, default=1e-3), weight_decay=Real(1e-3, 0.1, log=True, default=0.02)
         ),
         "augment": _augment(wishes, ("standard",)),
         "flip": flip,

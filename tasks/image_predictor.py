@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ from autodl.data import ClassMap, ImageIssue, ImageTable
 from autodl.data.scan import read_all
 from autodl.errors import BadImageError, EmptyDataError
 from autodl.tasks.ensemble_network import EnsembleNetwork
-from autodl.training import pick_device
+from autodl.training import inference_copy, pick_device
+from autodl.training.device import PLANS
 
 OnBadImage = Literal["skip", "raise"]
 
@@ -58,6 +59,7 @@ class ImagePredictor:
         self.input_size, self.cache_size = int(facts["input_size"]), int(facts["cache_size"])
         self.device = pick_device()
         self.network.to(self.device)
+        self._fast: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def predict_table(self, table: ImageTable, *, on_bad_image: OnBadImage = "skip") -> Prediction:
         """Probabilities of every image, in the table's order.
@@ -94,8 +96,13 @@ class ImagePredictor:
 
     def predict_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities (n, k) of decoded images (n, cache_size, cache_size, 3), uint8."""
+        parts = []
         with torch.inference_mode():
-            parts = [self.network(images) for images in self.batches(pixels)]
+            for images in self.batches(pixels):
+                if self._fast is None:
+                    # Float32, so that an image has the same probabilities alone and in a batch.
+                    self._fast = inference_copy(self.network, images, PLANS["fp32"])
+                parts.append(self._fast(images))
         return torch.cat(parts).cpu().numpy()
 
     def batches(self, pixels: NDArray[np.uint8]) -> Iterator[torch.Tensor]:

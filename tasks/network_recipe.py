@@ -18,6 +18,7 @@ from autodl.executors.cutoff import TrialInterrupted
 from autodl.models import Classifier, build_network, wrap_module
 from autodl.rng import derive_seed
 from autodl.tasks.ensemble_network import NetworkSpec
+from autodl.tasks.feature_store import FeatureStore
 from autodl.tasks.member import Member
 from autodl.tasks.run_data import RunData
 from autodl.tasks.trial_context import TrialContext, TrialReporter, monotonic_deadline, planned_epochs
@@ -35,6 +36,7 @@ from autodl.training import (
     measure_precision,
     pick_device,
     predict_probs,
+    train_head,
     train_network,
 )
 from autodl.trial import Config
@@ -83,6 +85,8 @@ def train_whole_network(context: TrialContext, config: Config, reporter: TrialRe
     data = RunData.open(context.cache)
     values = WholeNetwork(**context.values(config, **build_arguments(data)))
     net, spec = build_net(context, config, values, data, seed=derive_seed(reporter.seed, "weights"))
+    if values.weights:
+        start_from_linear_probe(context, data, values, net)
     device = pick_device()
     batch_size = context.batch_size or default_batch_size(len(data.training_rows()))
     batches = PixelBatches(data.pixels, data.labels, data.training_rows(), batch_size, shuffle=True)
@@ -158,6 +162,27 @@ def build_net(
         name, classes, input_size=size, weights=values.weights, dropout=values.dropout, seed=seed, **options
     )
     return net, NetworkSpec(name, options, classes, net.preprocessing)
+
+
+def start_from_linear_probe(
+    context: TrialContext, data: RunData, values: WholeNetwork, net: Classifier
+) -> None:
+    """Give a pretrained network the head that its frozen features want, if they were computed already.
+
+    Source: A. Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution", ICLR 2022 (linear probing, then fine-tuning).
+    """
+    assert values.weights is not None
+    store = FeatureStore(context.cache, data, str(values.net), values.weights, net)
+    table = store.find("centre")
+    if table is None or not net.splits:
+        return
+    rows = table.rows[: table.rows_done]
+    mine = np.flatnonzero(data.folds[rows] != 0)
+    head = train_head(
+        table.view("centre")[mine], data.labels[rows[mine]], num_classes=data.num_classes
+    ).to_linear()
+    net.head.load_state_dict(head.state_dict())
 
 
 def make_augmentation(values: WholeNetwork, input_size: int, cache_size: int) -> Augmentation | None:

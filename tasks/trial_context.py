@@ -17,9 +17,9 @@ from autodl.tasks.options import Preset, TrainingOptions
 from autodl.training import Metric
 from autodl.trial import Config
 
-SAFETY = 0.95
-"""Part of a trial's time that its epochs are planned to fill. The learning rate is annealed to the
-deadline, so an epoch too many does little harm; one too few leaves time unused."""
+OVERPLAN = 1.5
+"""Epochs planned over those that the measured speed allows: the learning rate is annealed to the
+deadline, so too many do no harm, while too few leave time unused when the speed was measured low."""
 
 RECIPE_LABEL = "recipe"
 
@@ -139,14 +139,14 @@ def planned_epochs(context: TrialContext, budget_s: float | None, epoch_s: float
     Args:
         context: the caller may have fixed the number.
         budget_s: seconds there are; None: no limit.
-        epoch_s: seconds that an epoch takes, its validation included.
+        epoch_s: expected seconds of an epoch, its validation included.
         without_limit: the preset's number for when there is no limit.
     """
     if context.epochs is not None:
         return context.epochs
     if budget_s is None:
         return without_limit
-    return max(1, min(context.preset.max_epochs, math.ceil(SAFETY * budget_s / epoch_s)))
+    return max(1, min(context.preset.max_epochs, math.ceil(OVERPLAN * budget_s / epoch_s)))
 
 
 def monotonic_deadline(reporter: TrialReporter, reserve_s: float) -> float | None:
