@@ -116,7 +116,8 @@ class Trainer:
         self.net, self.options, self.metric, self.seed = net, options, metric, seed
         self.train_batches, self.val_batches = batches
         self.preprocess, self.augmentation, self.device = preprocess, augmentation, device
-        self.budget = self._budget(deadline)
+        eval_share = self.val_batches.num_images / self.train_batches.batch_size
+        self.budget = TimeBudget(deadline, len(self.train_batches), eval_share)
         self.plan = self._plan()
         self.plan.prepare(net, device)
         self.optimizer = optimizer_factory(parameter_groups(net, options))
@@ -127,8 +128,6 @@ class Trainer:
         self.step = TrainStep(net, self.optimizer, options, self.plan, weights, device)
         self.best = BestWeights(metric)
         self.history: list[EpochResult] = []
-
-    # -- the course of a training ------------------------------------------------------------
 
     def run(
         self, *, on_epoch: Callable[[EpochResult], bool | None] | None, checkpoint: CheckpointStore | None
@@ -225,8 +224,6 @@ class Trainer:
             raise TrialError(f"predictions are NaN after epoch {epoch}; lower the learning rate")
         return probs
 
-    # -- state ------------------------------------------------------------------------------
-
     def state(self) -> State:
         """Plain values and tensors from which `load_state` goes on identically."""
         return {
@@ -253,8 +250,6 @@ class Trainer:
         self.history = [EpochResult(**entry) for entry in state["history"]]
         self.step.parts = int(state["batch_parts"])
 
-    # -- parts ------------------------------------------------------------------------------
-
     def _evaluated_net(self) -> nn.Module:
         return self.net if self.ema is None else self.ema.module
 
@@ -273,10 +268,6 @@ class Trainer:
         if patience is not None and self.best.epoch and done - self.best.epoch >= patience:
             return "patience"
         return None
-
-    def _budget(self, deadline: float | None) -> TimeBudget:
-        ratio = self.val_batches.num_images / self.train_batches.batch_size
-        return TimeBudget(deadline, len(self.train_batches), ratio)
 
     def _plan(self) -> PrecisionPlan:
         wanted = self.options.precision
