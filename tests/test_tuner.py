@@ -464,6 +464,20 @@ def test_callbacks_see_everything_in_order() -> None:
     ]
 
 
+def test_the_runs_end_is_told_whatever_happens() -> None:
+    log = Log()
+
+    def broken(args, reporter) -> None:
+        raise KeyError
+
+    with pytest.raises(AllTrialsFailedError):
+        tune(broken, SPACE, metric="loss", num_trials=1, callbacks=[log])
+    with pytest.raises(OptionError):
+        quick(scheduler=Recording({(0, 1): []}), callbacks=[log])
+    assert [call[0] for call in log.calls].count("run_end") == 2
+    assert ("end", 0, "stopped") in log.calls
+
+
 def test_a_callback_that_raises_is_left_out_and_the_run_goes_on() -> None:
     class Broken(Log):
         def on_report(self, trial, report) -> None:
@@ -551,7 +565,7 @@ def test_resume_of_a_finished_run_adds_what_is_new(tmp_path: Path) -> None:
     more = quick(path=tmp_path / "run", num_trials=6, resume=True)
     assert configs(more) == configs(quick(num_trials=6))
     assert more.trials[5].started_s >= more.trials[2].ended_s
-    assert more.seconds >= first.seconds
+    assert more.seconds >= more.trials[5].ended_s
 
 
 def test_resume_starts_a_new_run_where_there_is_none(tmp_path: Path) -> None:

@@ -141,12 +141,17 @@ class Tuner:
         try:
             self._begin(events)
             self._callbacks.emit("on_run_start", self)
-            with self._guard, self._executor:
-                stopped_by = self._search()
-            self._finish(stopped_by)
+            try:
+                with self._guard, self._executor:
+                    stopped_by = self._search()
+            finally:  # a display that was switched on is switched off, whatever happened
+                self._finish()
+                self._callbacks.emit("on_run_end", self)
+            self._directory.try_write(
+                {"event": "done", "stopped_by": stopped_by, "s": round(self.elapsed_s, 4)}
+            )
         finally:
             self._directory.close()
-        self._callbacks.emit("on_run_end", self)
         return self._result(stopped_by)
 
     def _begin(self, events: list[dict[str, Any]]) -> None:
@@ -221,10 +226,9 @@ class Tuner:
     def _is_over(self) -> bool:
         return self._guard.interrupted or self._is_late()
 
-    def _finish(self, stopped_by: str) -> None:
+    def _finish(self) -> None:
         for trial in self._state.running:
             self._dispatcher.cut(trial.trial_id)
-        self._directory.try_write({"event": "done", "stopped_by": stopped_by, "s": round(self.elapsed_s, 4)})
 
     def _result(self, stopped_by: str) -> TuneResult:
         failed = [trial for trial in self.trials if trial.state is TrialState.FAILED]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import platform
 import queue
 import secrets
 import selectors
 import socket
-import tempfile
 import threading
 import time
 from multiprocessing.connection import Connection, Listener
@@ -19,9 +18,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.authkey = secrets.token_bytes(32)
-        family = "AF_UNIX" if hasattr(socket, "AF_UNIX") else "AF_INET"
-        self._folder = tempfile.TemporaryDirectory(prefix="autodl-", ignore_cleanup_errors=True)
-        where: Any = os.path.join(self._folder.name, "s") if family == "AF_UNIX" else ("127.0.0.1", 0)
+        where, family = self._place()
         self._listener = Listener(where, family=family, backlog=64, authkey=self.authkey)
         self.address: Any = self._listener.address
         self._new: queue.SimpleQueue[tuple[Connection[Any, Any], int, int, int]] = queue.SimpleQueue()
@@ -33,6 +30,12 @@ class Hub:
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._accept, name="autodl-accept", daemon=True)
         self._thread.start()
+
+    def _place(self) -> tuple[Any, str]:
+        """Where to listen, nothing of which stays behind if this process is killed."""
+        if platform.system() == "Linux":  # a name outside the file system
+            return f"\0autodl-{secrets.token_hex(12)}", "AF_UNIX"
+        return ("127.0.0.1", 0), "AF_INET"
 
     def _accept(self) -> None:
         """In a thread of its own: the handshake waits for the worker."""
@@ -108,4 +111,3 @@ class Hub:
         self._selector.close()
         self._wake_in.close()
         self._wake_out.close()
-        self._folder.cleanup()

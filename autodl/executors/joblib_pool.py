@@ -129,7 +129,7 @@ class JoblibExecutor:
             if slot.connection is not None and slot.connection in ready:
                 found |= self._receive(slot, handle)
         for slot in self._slots:
-            if slot.job is not None and (slot.is_dead() or slot.is_overdue()):
+            if slot.job is not None and (slot.is_overdue() or (slot.is_dead() and not slot.has_mail())):
                 found = True
                 self._give_up(slot, handle)
             elif slot.job is None and slot.is_dead():
@@ -137,22 +137,17 @@ class JoblibExecutor:
         return found
 
     def _receive(self, slot: Slot, handle: Handle) -> bool:
-        assert slot.connection is not None
-        found = False
-        try:
-            while slot.connection is not None and slot.connection.poll():
-                message: Message = slot.connection.recv()
-                found = True
-                if isinstance(message, Reported):
-                    decision = handle(message)
-                    decision = Decision.STOP if slot.stopping else decision
-                    slot.connection.send(decision.value)
-                else:
-                    slot.job = None
-                    handle(message)
-        except (EOFError, OSError):
-            slot.broken = True
-        return found
+        """Handle one message: between two of a worker the driver may have a job for another."""
+        message = slot.receive()
+        if message is None:
+            return False
+        if isinstance(message, Reported):
+            decision = handle(message)
+            slot.send(Decision.STOP.value if slot.stopping else decision.value)
+        else:
+            slot.job = None
+            handle(message)
+        return True
 
     def _give_up(self, slot: Slot, handle: Handle) -> None:
         """A worker died, or is killed because its job did not end at the deadline."""
@@ -175,9 +170,20 @@ class _Functions:
         self._last: tuple[Any, int, bytes] | None = None
 
     def pickled(self, function: Any) -> tuple[int, bytes]:
-        """(token, pickle); equal tokens, same function."""
-        if self._last is None or self._last[0] != function:
+        """(token, pickle); equal tokens, same function.
+
+        Raises:
+            OptionError: the function holds something that cannot leave this process.
+        """
+        if self._last is None or self._last[0] is not function:
             import cloudpickle  # noqa: PLC0415  # not needed by serial runs
 
-            self._last = (function, next(self._tokens), cloudpickle.dumps(function))
+            try:
+                pickled = cloudpickle.dumps(function)
+            except Exception as error:  # whatever a user's object raises when it is pickled
+                raise OptionError(
+                    f"the training function cannot be sent to worker processes ({type(error).__name__}: "
+                    f"{error}): open files, locks and connections inside it, or use one worker"
+                ) from error
+            self._last = (function, next(self._tokens), pickled)
         return self._last[1:]

@@ -14,7 +14,7 @@ from typing import Any
 
 from autodl.executors.joblib_hub import Hub
 from autodl.executors.joblib_worker import no_function, serve, watch_driver
-from autodl.executors.protocol import Job
+from autodl.executors.protocol import Job, Message
 
 KILL_GRACE_S = 0.5
 """How long past its deadline a job may take to end by itself, before its process is killed."""
@@ -34,6 +34,7 @@ class Slot:
         self.stopping = False
         self.broken = False
         self._future: Future[None] | None = None
+        self._processes: list[Any] = []
         self._hub: Hub | None = None
         self._outgoing: deque[Any] = deque()  # until the worker has connected
         self._known: set[int] = set()  # functions the worker has
@@ -52,6 +53,8 @@ class Slot:
         )
         self._future = self.pool.submit(serve, hub.address, hub.authkey, self.index, self.generation)
         self._future.add_done_callback(lambda _: hub.wake())
+        # Kept here: a pool forgets its processes when one dies, and with them the exit code.
+        self._processes = list(self.pool._processes.values())
 
     def connect(self, connection: Connection[Any, Any], generation: int, pid: int, hub: Hub) -> None:
         """The worker is there: send what waits for it."""
@@ -71,11 +74,33 @@ class Slot:
         self._flush()
 
     def _flush(self) -> None:
+        while self.connection is not None and self._outgoing and not self.broken:
+            self.send(self._outgoing.popleft())
+
+    def send(self, message: Any) -> None:
+        """To the worker; one that is gone is noted as broken."""
         try:
-            while self.connection is not None and self._outgoing:
-                self.connection.send(self._outgoing.popleft())
+            assert self.connection is not None
+            self.connection.send(message)
         except OSError:
             self.broken = True
+
+    def receive(self) -> Message | None:
+        """The worker's next message; None, and noted as broken, if it is gone."""
+        try:
+            assert self.connection is not None
+            message: Message = self.connection.recv()
+        except (EOFError, OSError):
+            self.broken = True
+            return None
+        return message
+
+    def has_mail(self) -> bool:
+        """True if there is something to receive: what a worker sent before it died still counts."""
+        try:
+            return self.connection is not None and not self.broken and self.connection.poll()
+        except OSError:
+            return False
 
     def is_dead(self) -> bool:
         """True if the process is gone."""
@@ -104,7 +129,7 @@ class Slot:
         return reason
 
     def _kill(self) -> str:
-        processes = list((self.pool._processes or {}).values())
+        processes = self._processes
         if self.broken and self._future is not None:
             _wait_until(self._future.done, 0.2)  # the pool learns the exit code a moment later
         error = self._future.exception() if self._future is not None and self._future.done() else None

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -57,6 +58,26 @@ def test_a_killed_worker_takes_nobody_with_it(tmp_path: Path) -> None:
     assert recorder.resources(1) == [1, 2]
 
 
+def test_what_a_worker_said_before_it_died_counts(tmp_path: Path) -> None:
+    def dies_after_its_end(config, reporter) -> None:
+        reporter(loss=1.0)
+        pid = os.getpid()
+        kill = f"import os, time; time.sleep(0.2); os.kill({pid}, 9)"
+        subprocess.Popen([sys.executable, "-c", kill])
+
+    recorder = Recorder()
+    with JoblibExecutor(1) as executor:
+        executor.submit(job(0, dies_after_its_end, tmp_path))
+        while not recorder.messages:
+            executor.poll(recorder, 0.1)
+        time.sleep(0.8)  # by now it has ended its job and died
+        drive(executor, recorder, [0])
+        assert isinstance(recorder.messages[-1], Finished)
+        executor.submit(job(1, reports_three, tmp_path))
+        drive(executor, recorder, [1])
+    assert recorder.resources(1) == [1, 2, 3]
+
+
 def test_a_job_deaf_to_the_cut_is_killed(tmp_path: Path) -> None:
     def deaf(config, reporter) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
@@ -90,6 +111,12 @@ def test_what_cannot_be_unpickled_fails_the_trial_and_not_the_worker(tmp_path: P
     assert isinstance(recorder.of(0)[-1], Failed)
     assert "not here" in recorder.of(0)[-1].reason
     assert recorder.resources(1) == [1, 2, 3]
+
+
+def test_what_cannot_be_pickled_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    lock = threading.Lock()
+    with JoblibExecutor(1) as executor, pytest.raises(OptionError, match=r"lock.*use one worker"):
+        executor.submit(job(0, lambda config, reporter: lock, tmp_path))
 
 
 class Unloadable:
