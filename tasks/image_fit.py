@@ -37,6 +37,9 @@ from autodl.tuner import Objective, RunOptions, Tuner
 READING_PART = 0.4
 """Part of the time limit that reading images may take before the rest is left out."""
 
+LEAST_TRIAL_PART = 0.05
+"""No trial is started when less than this part of the time limit is left."""
+
 GREY_SAMPLE = 48
 """Images looked at to tell whether the data is grey."""
 
@@ -292,6 +295,7 @@ def _run_options(request: FitRequest) -> RunOptions:
         seed=request.seed,
         resume=request.resume,
         keep_checkpoints=0,
+        least_trial_s=0.0 if limit is None else LEAST_TRIAL_PART * limit,
         threads=cpu_threads(workers),
         started_at=request.started_at,
     )

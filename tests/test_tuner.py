@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autodl.engine.types import Objective
+from autodl.engine.types import Objective, RunOptions
 from autodl.errors import (
     AllTrialsFailedError,
     ConfigError,
@@ -21,6 +21,7 @@ from autodl.errors import (
 from autodl.executors.joblib_pool import JoblibExecutor
 from autodl.executors.serial import SerialExecutor
 from autodl.journal import read_journal
+from autodl.schedulers.fifo import FIFOScheduler
 from autodl.schedulers.protocol import (
     Action,
     Continue,
@@ -35,9 +36,10 @@ from autodl.schedulers.protocol import (
     WorkerFree,
 )
 from autodl.searchers.random_search import RandomSearcher
-from autodl.spaces import Categorical, Int, Real, args
+from autodl.spaces import Categorical, Int, Real, SearchSpace, args
+from autodl.spaces.decorators import Args
 from autodl.trial import Report, TrialState
-from autodl.tuner import infer_mode, make_executor, tune
+from autodl.tuner import Tuner, infer_mode, make_executor, tune
 
 SPACE = {"x": Real(0.0, 1.0), "kind": Categorical("a", "b"), "epochs": 3}
 
@@ -668,3 +670,26 @@ def test_bind_gets_space_and_seed() -> None:
 
     quick(searcher=Bound(), seed=3)
     assert bound == [(("x", "kind"), 3)]
+
+
+def test_no_trial_is_started_when_too_little_time_is_left():
+    started = []
+
+    def train(args, reporter):
+        started.append(reporter.time_left_s)
+        time.sleep(0.05)
+        reporter(loss=args.x)
+
+    space = SearchSpace({"x": Real(0.0, 1.0)})
+    tuner = Tuner(
+        lambda config, reporter: train(Args(space, config), reporter),
+        space,
+        searcher=RandomSearcher(),
+        scheduler=FIFOScheduler(),
+        executor=SerialExecutor(),
+        options=RunOptions(Objective("loss", "min"), time_limit_s=1.0, least_trial_s=0.6),
+    )
+    result = tuner.run()
+    assert result.stopped_by == "time_limit"
+    assert min(started) >= 0.6
+    assert result.seconds < 0.8

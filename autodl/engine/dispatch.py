@@ -27,11 +27,13 @@ class Clock:
     Attributes:
         elapsed_s: seconds since the run's start, earlier sessions included.
         is_over: True once the run ends: deadline or Ctrl-C.
+        is_closing: True once too little time is left to start a trial.
         deadline: ``time.time()`` at which jobs are cut; None: never.
     """
 
     elapsed_s: Callable[[], float]
     is_over: Callable[[], bool]
+    is_closing: Callable[[], bool]
     deadline: float | None
 
 
@@ -85,7 +87,7 @@ class Dispatcher:
 
     def _propose(self) -> Launch | None:
         """Ask for a launch, once after each thing that happened: nothing else changes the answer."""
-        if self.idle is not None:
+        if self.idle is not None or self._clock.is_closing():
             return None
         proposal = self._state.propose()
         now_s = self._now_s()

@@ -78,7 +78,7 @@ class Tuner:
         self._directory = RunDirectory(path, options.keep_checkpoints)
         self._guard = InterruptGuard()
         self._before_s = 0.0  # the run's clock at the end of earlier sessions
-        clock = Clock(lambda: self.elapsed_s, self._is_over, self._deadline)
+        clock = Clock(lambda: self.elapsed_s, self._is_over, self._is_closing, self._deadline)
         self._dispatcher = Dispatcher(
             function, self._state, executor, self._directory, self._callbacks, options, clock
         )
@@ -203,7 +203,9 @@ class Tuner:
                 return "interrupted"
             if dispatcher.num_failed >= MAX_FAILURES_AT_START and self._state.num_scored == 0:
                 return "exhausted"
-            if not dispatcher.running and not self._is_late():
+            if not dispatcher.running:
+                if dispatcher.idle is None:  # nobody was asked for a trial: it is too late for one
+                    return "time_limit"
                 return "num_trials" if dispatcher.idle == Idle("num_trials") else "exhausted"
             self._poll(POLL_S)
         while dispatcher.running and not self._is_late(CUT_GRACE_S):
@@ -222,6 +224,9 @@ class Tuner:
 
     def _is_late(self, grace_s: float = 0.0) -> bool:
         return self._deadline is not None and time.time() >= self._deadline + grace_s
+
+    def _is_closing(self) -> bool:
+        return self._is_late(-self._options.least_trial_s)
 
     def _is_over(self) -> bool:
         return self._guard.interrupted or self._is_late()

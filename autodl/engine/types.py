@@ -71,6 +71,7 @@ class RunOptions:
         keep_checkpoints: the ``reporter.save`` files of this many best trials are kept once
             trials end; None: all.
         threads: CPU threads a trial may use; None leaves it to the executor.
+        least_trial_s: with less than this many seconds left no trial is started: it would come to nothing.
         started_at: ``time.time()`` from which the time limit counts; None: from ``Tuner(...)``.
     """
 
@@ -81,6 +82,7 @@ class RunOptions:
     resume: bool = False
     keep_checkpoints: int | None = 5
     threads: int | None = None
+    least_trial_s: float = 0.0
     started_at: float | None = None
 
     def __post_init__(self) -> None:
