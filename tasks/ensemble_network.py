@@ -142,6 +142,12 @@ class Branch(nn.Module):
         return Classifier(self.body.backbone, self.heads[heaviest], self.body.preprocessing)
 
 
+def empty_head(feature_dim: int, num_classes: int) -> nn.Linear:
+    """A linear head to load weights into; nothing is drawn from torch's global generator."""
+    head = nn.Linear(feature_dim, num_classes, device="meta")
+    return head.to_empty(device="cpu")
+
+
 class EnsembleNetwork(nn.Module):
     """Weighted mean of its branches' probabilities.
 

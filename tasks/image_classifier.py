@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,8 +25,6 @@ from autodl.training import confusion_matrix, get_metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-DEFAULT_METRICS = ("accuracy", "f1_macro")
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -138,7 +137,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def _adopt(self, outcome: FitOutcome) -> Self:
         self.predictor_ = outcome.predictor
-        self.classes_ = np.asarray(outcome.data.class_map.values)
+        self.classes_ = image_request.class_array(outcome.data.class_map)
         self.result_, self.data_, self.selection_ = outcome.result, outcome.data, outcome.selection
         self.validation_score_ = outcome.selection.value
         self.fit_seconds_ = outcome.seconds
@@ -158,10 +157,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             JournalError: there is no run at the path.
             OptionError: an argument of the first call is missing.
         """
-        params = run_file.read(Path(path), changes)
+        path = Path(path).expanduser()
+        params = run_file.read(path, changes)
         if time_limit is None:
             limit = image_request.time_limit_of(params)
-            time_limit = None if limit is None else run_file.rest_of(Path(path), limit)
+            time_limit = None if limit is None else run_file.rest_of(path, limit)
         classifier = cls(**{**params, "time_limit": time_limit})
         return classifier.fit(None, resume=True)
 
@@ -193,6 +193,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return labels
 
     def _predict(self, data: Any, shape: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Any:
+        data = image_request.numbers_of(data)
         table = self._read(data)
         single = image_request.is_single_image(data)
         prediction = self.predictor_.predict_table(table, on_bad_image="raise" if single else "skip")
@@ -203,7 +204,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if not image_request.is_named_collection(data):
             return values
         if values.ndim == 1:
-            return pd.Series(values, index=list(prediction.names), name="label")
+            # Told that they are objects, pandas keeps the None of an unreadable image.
+            dtype = object if values.dtype == object else None
+            return pd.Series(values, index=list(prediction.names), name="label", dtype=dtype)
         return pd.DataFrame(values, index=list(prediction.names), columns=list(self.classes_))
 
     def _read(self, data: Any, **options: Any) -> ImageTable:
@@ -239,7 +242,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         data: Any,
         y: Any = None,
         *,
-        metrics: Sequence[Any] | None = None,
+        metrics: Any = None,
         label: str | None = None,
         image: str | None = None,
     ) -> dict[str, Any]:
@@ -250,7 +253,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             y: (n,) labels; None if `data` has them.
             metrics: names (accuracy, top_5, f1_macro, balanced_accuracy, roc_auc, log_loss, ...,
                 confusion_matrix) or callables ``(y (n,), probs (n, k)) -> float`` with class
-                numbers; None: accuracy, f1_macro and the metric of the fit.
+                numbers, one or several; None: accuracy, f1_macro and the metric of the fit.
             label: the label column of a table.
             image: the image column of a table.
 
@@ -260,8 +263,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         Raises:
             LabelError: labels are missing, or some are of classes that the classifier does not know.
         """
-        truth, probs = self._judge(data, y, label, image)
-        chosen = (*DEFAULT_METRICS, self.metric) if metrics is None else tuple(metrics)
+        truth, probs, _ = self._judge(data, y, label, image)
+        chosen = image_request.chosen_metrics(metrics, self.metric)
         values: dict[str, Any] = {}
         for wanted in chosen:
             if wanted == "confusion_matrix":
@@ -275,7 +278,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def _judge(
         self, data: Any, y: Any, label: str | None, image: str | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+        """Class numbers and probabilities of the readable images, and which of all these are."""
         self._check_fitted()
         table = self._read(data if y is None else (data, y), label=label, image=image, labelled=True)
         table = image_request.part_for_evaluation(table)
@@ -283,13 +287,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         prediction = self.predictor_.predict_table(table)
         self._warn_of_bad_images(prediction, table)
         readable = prediction.readable
-        return truth[readable], prediction.probs[readable]
+        return truth[readable], prediction.probs[readable], readable
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy; for scikit-learn."""
-        truth, probs = self._judge(X, y, None, None)
-        right = probs.argmax(axis=1) == truth
-        return float(np.average(right, weights=sample_weight))
+        truth, probs, readable = self._judge(X, y, None, None)
+        weights = None if sample_weight is None else np.asarray(sample_weight)[readable]
+        return float(np.average(probs.argmax(axis=1) == truth, weights=weights))
 
     # ------------------------------------------------------------------ looking inside
 
@@ -301,7 +305,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def fit_summary(self) -> dict[str, Any]:
         """What the fit did, JSON-able: score, trials, ensemble, images, seconds."""
         self._check_fitted()
-        return {k: v for k, v in self.history_.items() if k != "leaderboard"}
+        return {k: copy.deepcopy(v) for k, v in self.history_.items() if k != "leaderboard"}
 
     def plot(self, kind: str = "curves") -> Figure:
         """A figure: "curves", "incumbent", "importance", "parallel", "slices", "timeline", "confusion"."""
@@ -309,7 +313,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def report(self, path: str | Path = "report.html") -> Path:
         """Write the report: one HTML file that opens offline."""
-        return image_report.write(self, Path(path))
+        return image_report.write(self, Path(path).expanduser())
 
     def explain(self, image: Any, label: Any = None) -> Figure:
         """Where the classifier looks: Grad-CAM of its strongest network.
@@ -331,7 +335,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             path: a directory, or one file if it ends in ``.zip`` or ``.autodl``.
         """
         self._check_fitted()
-        return save_predictor(path, self.predictor_.network, image_inspect.facts_to_save(self))
+        return save_predictor(
+            Path(path).expanduser(), self.predictor_.network, image_inspect.facts_to_save(self)
+        )
 
     @classmethod
     def load(cls, path: str | Path, *, trust_code: bool = False, net: NetFactory | None = None) -> Self:
@@ -342,8 +348,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             trust_code: allow the import of a user's own network class that the file names.
             net: the user's own network instead: a class, function or module.
         """
+        path = Path(path).expanduser()
         network, document = load_predictor(path, trust_code=trust_code, net=net)
-        return image_inspect.restore(cls, network, document, Path(path))
+        return image_inspect.restore(cls, network, document, path)
 
     def export(self, path: str | Path) -> Path:
         """Write the network for other programs: ``.pt2`` (torch.export) or ``.onnx``.
@@ -352,7 +359,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         are probabilities (n, k). The file is read back and compared with this classifier.
         """
         self._check_fitted()
-        return image_inspect.export(self, Path(path))
+        return image_inspect.export(self, Path(path).expanduser())
 
     # ------------------------------------------------------------------ scikit-learn
 

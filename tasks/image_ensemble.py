@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from autodl.errors import AllTrialsFailedError
 from autodl.models import Classifier, build_network
-from autodl.tasks.ensemble_network import Branch, BranchSpec, EnsembleNetwork
+from autodl.tasks.ensemble_network import Branch, BranchSpec, EnsembleNetwork, empty_head
 from autodl.tasks.member import Member, load_state
 from autodl.tasks.run_data import RunData
 from autodl.training import Metric, greedy_ensemble
@@ -132,10 +131,10 @@ def assemble(
         if first.frozen:
             size = first.network.preprocessing.input_size
             body = build_network(
-                first.network.name, first.network.num_classes, input_size=size, weights=weights
+                first.network.name, first.network.num_classes, input_size=size, weights=weights, seed=0
             )
             for member, _ in group:
-                head = nn.Linear(body.feature_dim, first.network.num_classes)
+                head = empty_head(body.feature_dim, first.network.num_classes)
                 head.load_state_dict(load_state(trial_dir(member.trial_id)))
                 heads.append(head)
         else:

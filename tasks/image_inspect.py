@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from autodl.data import ClassMap, read_images
+from autodl.data import ClassMap
 from autodl.data.scan import read_all
 from autodl.errors import OptionError, PredictorFormatError, UnknownNameError
 from autodl.models import export_network, grad_cam
@@ -21,6 +21,7 @@ from autodl.report.from_run import library_versions
 from autodl.tasks.ensemble_network import Branch, EnsembleNetwork
 from autodl.tasks.image_fit import FitOutcome
 from autodl.tasks.image_predictor import ImagePredictor
+from autodl.tasks.image_request import class_array
 from autodl.training import confusion_matrix, get_metric
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def history(outcome: FitOutcome) -> dict[str, Any]:
     return {
         "metric": result.metric,
         "mode": result.mode,
-        "validation_score": selection.value,
-        "best_trial_score": selection.best_single,
+        "validation_score": _plain(selection.value),
+        "best_trial_score": _plain(selection.best_single),
         "validated_on": len(selection.rows),
         "num_trials": len(result.trials),
         "stopped_by": result.stopped_by,
@@ -70,13 +71,24 @@ def _plain(value: Any) -> Any:
 
 def leaderboard(record: Mapping[str, Any]) -> pd.DataFrame:
     """The history's table; a fitted and a loaded classifier show the same."""
-    return pd.DataFrame(record["leaderboard"]).convert_dtypes(convert_string=False)
+    rows = record["leaderboard"]
+    return pd.DataFrame({name: _column([row[name] for row in rows]) for name in rows[0]})
+
+
+def _column(values: list[Any]) -> pd.Series:
+    """Keeps whole numbers whole and bools true where some are missing."""
+    kinds = {type(value) for value in values if value is not None}
+    whole = "Int64" if None in values else "int64"
+    dtypes = {frozenset({int}): whole, frozenset({bool}): "boolean"}
+    dtype = dtypes.get(frozenset(kinds), "float64" if kinds and kinds <= {int, float} else "object")
+    return pd.Series(values, dtype=dtype)
 
 
 def plot(classifier: ImageClassifier, kind: str) -> Figure:
     """One figure; see `ImageClassifier.plot`."""
     if kind not in (*SEARCH_PLOTS, "confusion"):
         raise UnknownNameError("kind of plot", kind, (*SEARCH_PLOTS, "confusion"))
+    classifier._check_fitted()
     if not hasattr(classifier, "result_"):
         raise OptionError("a loaded classifier has no trials to plot; plot before saving, or write a report")
     if kind == "confusion":
@@ -107,7 +119,7 @@ def explain(classifier: ImageClassifier, image: Any, label: Any) -> Figure:
     """The image, and where the strongest network looked; see `ImageClassifier.explain`."""
     classifier._check_fitted()
     predictor = classifier.predictor_
-    table = read_images(image if not isinstance(image, np.ndarray) else [image], labelled=False)
+    table = classifier._read([image] if isinstance(image, np.ndarray) else image)
     if len(table) != 1:
         raise OptionError(f"explain takes one image, got {len(table)}")
     size = predictor.cache_size
@@ -175,7 +187,7 @@ def restore(
             f"{path} is damaged: it names {len(class_map.names)} classes, its networks tell {classes} apart"
         )
     classifier.predictor_ = predictor
-    classifier.classes_ = np.asarray(class_map.values)
+    classifier.classes_ = class_array(class_map)
     return classifier
 
 

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 from PIL import Image
 
-from autodl.data import ImageTable, read_images
+from autodl.data import ClassMap, ImageTable, read_images
 from autodl.data.arrays import is_stack
+from autodl.data.sources import as_array
 from autodl.errors import DataError, LabelError, OptionError, RunExistsError
 from autodl.executors.protocol import Executor
 from autodl.tasks import run_file
@@ -23,6 +26,8 @@ from autodl.tasks.image_plan import Wishes
 from autodl.tasks.options import TrainingOptions, ValidationOptions, as_group, get_preset
 from autodl.timelimit import parse_time_limit
 from autodl.training import get_metric
+
+DEFAULT_METRICS = ("accuracy", "f1_macro")
 
 
 def make_request(
@@ -148,7 +153,7 @@ def _run_path(params: Mapping[str, Any], resume: bool) -> Path:
         path = Path(folder.name)
         weakref.finalize(_TEMPORARY, folder.cleanup)
         return path
-    path = Path(params["path"])
+    path = Path(params["path"]).expanduser()
     if path.exists() and not path.is_dir():
         raise OptionError(f"path must be a directory for the run, {path} is a file")
     if not resume and run_file.exists(path):
@@ -175,16 +180,41 @@ def is_single_image(data: Any) -> bool:
     if isinstance(data, str | os.PathLike):
         path = Path(data)
         return not path.is_dir() and path.suffix.lower() in Image.registered_extensions()
-    if isinstance(data, np.ndarray):
-        return not is_stack(data)
-    return False
+    array = as_array(data) if isinstance(data, np.ndarray | torch.Tensor) else None
+    return array is not None and array.dtype.kind not in "OUS" and not is_stack(array)
 
 
 def is_named_collection(data: Any) -> bool:
     """Whether predictions are best looked up by the images' names (files, rows of a table)."""
     if isinstance(data, str | os.PathLike | ImageTable):
         return True
-    return isinstance(data, pd.DataFrame) and not all(pd.api.types.is_numeric_dtype(t) for t in data.dtypes)
+    return isinstance(data, pd.DataFrame)
+
+
+def numbers_of(data: Any) -> Any:
+    """The values of a DataFrame of pixels (one column a pixel); anything else as it is."""
+    if isinstance(data, pd.DataFrame) and all(pd.api.types.is_numeric_dtype(t) for t in data.dtypes):
+        return data.to_numpy()
+    return data
+
+
+def class_array(class_map: ClassMap) -> NDArray[Any]:
+    """The labels as an array that keeps their types: objects if there are several types."""
+    values = class_map.values
+    if len({isinstance(value, str) for value in values}) == 1:
+        return np.asarray(values)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def chosen_metrics(metrics: Any, of_the_fit: Any) -> tuple[Any, ...]:
+    """What `evaluate` measures: the caller's one metric or several, or the usual ones."""
+    if metrics is None:
+        return (*DEFAULT_METRICS, of_the_fit)
+    if isinstance(metrics, str) or callable(metrics):
+        return (metrics,)
+    return tuple(metrics)
 
 
 def part_for_evaluation(table: ImageTable) -> ImageTable:

@@ -26,7 +26,7 @@ from autodl.models import build_network, wrap_module
 from autodl.models.classifier import Classifier
 from autodl.models.weights_io import write_atomically
 from autodl.spaces import ObjectSpec
-from autodl.tasks.ensemble_network import Branch, BranchSpec, EnsembleNetwork, NetworkSpec
+from autodl.tasks.ensemble_network import Branch, BranchSpec, EnsembleNetwork, NetworkSpec, empty_head
 
 FORMAT = "autodl-predictor"
 VERSION = 1
@@ -165,7 +165,7 @@ def _assemble(
     for spec in specs:
         body = build_body(spec.network, trust_code=trust_code, net=net)
         classes = spec.network.num_classes
-        heads = [nn.Linear(body.feature_dim, classes) for _ in spec.weights] if spec.frozen else []
+        heads = [empty_head(body.feature_dim, classes) for _ in spec.weights] if spec.frozen else []
         branches.append(Branch(spec, body, heads))
     network = EnsembleNetwork(branches)
     try:
@@ -180,8 +180,13 @@ def _assemble(
 def build_body(spec: NetworkSpec, *, trust_code: bool = False, net: NetFactory | None = None) -> Classifier:
     """The untrained network a spec names; see `load_predictor` for the arguments."""
     if not spec.user_defined:
+        # Seeded, so that the caller's global generator is not drawn from; the weights come from the file.
         return build_network(
-            spec.name, spec.num_classes, input_size=spec.preprocessing.input_size, **dict(spec.options)
+            spec.name,
+            spec.num_classes,
+            input_size=spec.preprocessing.input_size,
+            seed=0,
+            **dict(spec.options),
         )
     if net is None and not trust_code:
         raise PredictorFormatError(
