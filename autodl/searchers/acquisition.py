@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-XI = 0.01  # improvement wanted over the best, in standard deviations of the losses
+XI = 0.001  # improvement wanted over the best, in standard deviations of the losses
 KAPPA = 1.96  # standard deviations below the mean
 
 

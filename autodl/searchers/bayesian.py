@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from autodl.errors import OptionError, UnknownNameError
 from autodl.rng import derive_seed
 from autodl.searchers.acquisition import ACQUISITIONS, hedge_probabilities
 from autodl.searchers.binding import Binding, bound
-from autodl.searchers.candidates import best_unseen, candidate_rows
+from autodl.searchers.candidates import AcquisitionSearch, candidate_rows
 from autodl.searchers.features import Features, Rows, stack
 from autodl.searchers.losses import capped, standardised
 from autodl.searchers.surrogates import DATA_LIMITS, Surrogate
@@ -39,7 +38,8 @@ class BayesianSearcher:
     Args:
         surrogate: "GP" (Gaussian process: the default, for up to about 20 parameters), "RF"
             (random forest) or "ET" (extra trees: many parameters or choices).
-        acquisition: "EI", "LCB", "PI", or "gp_hedge", which shifts to the one that did best.
+        acquisition: "EI", "LCB", "PI", or "gp_hedge", which shifts to the one that did best (good
+            on smooth functions; stuck in a branch of a conditional space more often than "EI").
         num_initial: trials that fill the space evenly (a scrambled Sobol sequence) before the
             surrogate is asked; given ones (`PortfolioSearcher`) count.
         max_observations: the surrogate is fitted on so many trials at most, half of them the
@@ -53,7 +53,7 @@ class BayesianSearcher:
     def __init__(
         self,
         surrogate: str = "GP",
-        acquisition: str = "gp_hedge",
+        acquisition: str = "EI",
         num_initial: int = 10,
         *,
         max_observations: int | None = None,
@@ -144,12 +144,11 @@ class BayesianSearcher:
         self._reward(model)
         if self._pending:
             model.believe(self._features.widen(stack(list(self._pending.values()), self._features.dim)))
-        candidates = candidate_rows(self._unseen, self._features, rows[np.argsort(losses)[:5]], rng)
-        best = float(losses.min())
+        search = AcquisitionSearch(model, self._features, self._unseen, best=float(losses.min()))
+        search.start(candidate_rows(self._unseen, self._features, rows[np.argsort(losses)[:5]], rng))
         favourites: list[Rows] = []
         for name in self._names:
-            value = _Value(model, self._features, name, best)
-            favourite = best_unseen(value, candidates, self._features, self._unseen, rng)
+            favourite = search.best_row(ACQUISITIONS[name], rng)
             if favourite is None:
                 return None
             favourites.append(favourite)
@@ -180,17 +179,3 @@ class BayesianSearcher:
 def _check_whole(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """An acquisition under a model: rows (n, dim) -> values (n,)."""
-
-    model: Surrogate
-    features: Features
-    name: str
-    best: float
-
-    def __call__(self, rows: Rows) -> Rows:
-        mean, std = self.model.predict(self.features.widen(rows))
-        return ACQUISITIONS[self.name](mean, std, self.best)

@@ -6,18 +6,18 @@ smaller steps: needs no gradient, so it serves forests and conditional spaces al
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from autodl.searchers.acquisition import Acquisition
 from autodl.searchers.features import Features, Rows, stack
+from autodl.searchers.surrogates import Surrogate
 from autodl.searchers.unseen import Unseen
 
 _LISTED = 1000  # finite spaces of so many configs are looked through entirely
 _RANDOM = 1000
 _NEIGHBOURS = 40
 _KEPT = 5
-_SCALES = (0.05, 0.015, 0.005, 0.0015)
+_SCALES = {"GP": (0.05, 0.015, 0.005, 0.0015), "RF": (0.1, 0.03), "ET": (0.1, 0.03)}  # forests are steps
 _LOOKS = 100  # points looked at before giving up on one that was not tried yet
 
 
@@ -30,7 +30,7 @@ def candidate_rows(unseen: Unseen, features: Features, good: Rows, rng: np.rando
         good: (k, dim), rows of the best trials so far.
         rng: where random rows come from.
     """
-    if unseen.size is not None and unseen.size <= _LISTED:
+    if _is_listed(unseen):
         rest = [features.encode(config) for config in unseen.space.enumerate() if config in unseen]
         return stack(rest, features.dim)
     anywhere, _ = features.canonical(rng.random((_RANDOM, features.dim)))
@@ -38,29 +38,45 @@ def candidate_rows(unseen: Unseen, features: Features, good: Rows, rng: np.rando
     return np.vstack([anywhere, *near])
 
 
-def best_unseen(
-    value: Callable[[Rows], Rows], rows: Rows, features: Features, unseen: Unseen, rng: np.random.Generator
-) -> Rows | None:
-    """The row of highest value that was not tried yet, searched for from given ones.
+class AcquisitionSearch:
+    """Finds the best untried point of any acquisition under one model.
 
     Args:
-        value: the acquisition: (n, dim) -> (n,).
-        rows: (n, dim), canonical.
+        model: predicts the loss.
         features: makes rows canonical and reads them back.
-        unseen: says what was tried.
-        rng: where steps come from.
-
-    Returns:
-        row: (dim,); None if all that was looked at was tried already.
+        unseen: knows the space, and what of it was tried.
+        best: the lowest loss so far.
     """
-    values = value(rows)
-    is_listed = unseen.size is not None and unseen.size <= _LISTED
-    for scale in () if is_listed else _SCALES:
-        top = rows[np.argsort(-values, kind="stable")[:_KEPT]]
-        around = features.vary(top, _NEIGHBOURS, scale, rng)
-        rows, values = np.vstack([rows, around]), np.concatenate([values, value(around)])
-    for position in np.argsort(-values, kind="stable")[:_LOOKS]:
-        if features.decode(rows[position]) in unseen:
-            found: Rows = rows[position]
-            return found
-    return None
+
+    def __init__(self, model: Surrogate, features: Features, unseen: Unseen, best: float) -> None:
+        self._model, self._features, self._unseen, self._best = model, features, unseen, best
+        self._is_listed = _is_listed(unseen)
+
+    def start(self, rows: Rows) -> None:
+        """Predict the rows that every acquisition's search starts from: (n, dim), canonical."""
+        self._rows = rows
+        self._predicted = self._predict(rows)
+
+    def best_row(self, acquisition: Acquisition, rng: np.random.Generator) -> Rows | None:
+        """The row of highest value that was not tried yet: (dim,).
+
+        None if all that was looked at was tried already.
+        """
+        rows, values = self._rows, acquisition(*self._predicted, self._best)
+        for scale in () if self._is_listed else _SCALES[self._model.kind]:
+            top = rows[np.argsort(-values, kind="stable")[:_KEPT]]
+            around = self._features.vary(top, _NEIGHBOURS, scale, rng)
+            rows = np.vstack([rows, around])
+            values = np.concatenate([values, acquisition(*self._predict(around), self._best)])
+        for position in np.argsort(-values, kind="stable")[:_LOOKS]:
+            if self._features.decode(rows[position]) in self._unseen:
+                found: Rows = rows[position]
+                return found
+        return None
+
+    def _predict(self, rows: Rows) -> tuple[Rows, Rows]:
+        return self._model.predict(self._features.widen(rows))
+
+
+def _is_listed(unseen: Unseen) -> bool:
+    return unseen.size is not None and unseen.size <= _LISTED
