@@ -12,7 +12,7 @@ from autodl.trial import Config
 
 Rows = NDArray[np.float64]
 
-_SNAPPED = 256  # integers with more values are as good as continuous
+_SNAPPED = 1024  # integers with more values are as good as continuous
 _INACTIVE = 0.5
 
 

@@ -35,7 +35,8 @@ class RandomSearcher:
 
     def suggest(self, trial_id: int) -> Config | None:
         """A config drawn with the trial's own generator; None: the space is used up."""
-        return self._unseen.draw(bound(self._binding, self).rng(trial_id))
+        rng = bound(self._binding, self).rng(trial_id)
+        return self._unseen.draw(rng)
 
     def observe(self, report: Report) -> None:
         """Nothing to learn."""

@@ -58,13 +58,16 @@ class Surrogate:
         return self._predict_gp(features) if self.kind == "GP" else self._predict_trees(features)
 
     def _predict_gp(self, features: Array) -> tuple[Array, Array]:
-        # As the estimator does it, without its einsum over three operands (20x slower) and the
-        # warning for variances that rounding leaves below zero.
+        # As the estimator does it, but by its Cholesky factor instead of the inverse: 20 times
+        # faster than its einsum over three operands, and the variance is rarely below zero.
+        from scipy.linalg import solve_triangular  # noqa: PLC0415  # heavy, and used by this searcher only
+
         model = self._model
         cross = model.kernel_(features, model.X_train_)
         mean = model.y_train_mean_ + model.y_train_std_ * (cross @ model.alpha_)
-        variance = model.kernel_.diag(features) - np.einsum("ij,ij->i", cross @ model.K_inv_, cross)
-        return mean, model.y_train_std_ * np.sqrt(np.maximum(variance, 0.0))
+        explained = np.square(solve_triangular(model.L_, cross.T, lower=True)).sum(axis=0)
+        variance = np.maximum(model.kernel_.diag(features) - explained, 0.0)
+        return mean, model.y_train_std_ * np.sqrt(variance)
 
     def _predict_trees(self, features: Array) -> tuple[Array, Array]:
         # As the estimator does it (law of total variance over trees, with the variance inside a
