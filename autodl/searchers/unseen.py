@@ -29,6 +29,7 @@ class Unseen:
         self.space = space
         self.size = space.size
         self._keys: set[str] = set()
+        self._rest: list[Config] | None = None
 
     def __contains__(self, config: Config) -> bool:
         """Whether the config is still unseen."""
@@ -64,5 +65,11 @@ class Unseen:
                 return config
         if self.size is None or self.size > _LISTED:
             return config
-        rest = [config for config in self.space.enumerate() if config in self]
-        return rest[int(rng.integers(len(rest)))]
+        if self._rest is None:  # listed once: a list a draw would make the last draws slow
+            self._rest = [config for config in self.space.enumerate() if config in self]
+        while True:
+            position = int(rng.integers(len(self._rest)))
+            self._rest[position], self._rest[-1] = self._rest[-1], self._rest[position]
+            config = self._rest.pop()
+            if config in self:
+                return config
