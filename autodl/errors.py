@@ -98,5 +98,9 @@ class NotFittedError(AutoDLError, ValueError, AttributeError):
     """A predictor is used before it was fitted."""
 
 
+class StorageError(AutoDLError, OSError):
+    """A file cannot be written: the disk is full, or the place must not be written to."""
+
+
 class PredictorFormatError(AutoDLError, ValueError):
     """A saved predictor is damaged, was tampered with, or comes from a newer version."""

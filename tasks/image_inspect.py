@@ -181,11 +181,6 @@ def restore(
         classifier.fit_seconds_ = float(document["history"]["seconds"])
     except (KeyError, TypeError, ValueError) as error:
         raise PredictorFormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error
-    classes = {spec.network.num_classes for spec in network.specs}
-    if classes != {len(class_map.names)}:
-        raise PredictorFormatError(
-            f"{path} is damaged: it names {len(class_map.names)} classes, its networks tell {classes} apart"
-        )
     classifier.predictor_ = predictor
     classifier.classes_ = class_array(class_map)
     return classifier

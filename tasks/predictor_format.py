@@ -21,11 +21,12 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from autodl.errors import DataNotFoundError, OptionError, PredictorFormatError
+from autodl.errors import DataNotFoundError, OptionError, PredictorFormatError, StorageError
 from autodl.models import build_network, wrap_module
 from autodl.models.classifier import Classifier
 from autodl.models.weights_io import write_atomically
 from autodl.spaces import ObjectSpec
+from autodl.tasks import predictor_document
 from autodl.tasks.ensemble_network import Branch, BranchSpec, EnsembleNetwork, NetworkSpec, empty_head
 
 FORMAT = "autodl-predictor"
@@ -55,11 +56,12 @@ def save_predictor(path: str | Path, network: EnsembleNetwork, facts: Mapping[st
         **facts,
     }
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix in ZIP_SUFFIXES:
-        _write_zip(path, {MODEL_FILE: model, JSON_FILE: text})
-    else:
-        _write_directory(path, {MODEL_FILE: model, JSON_FILE: text})
+    write = _write_zip if path.suffix in ZIP_SUFFIXES else _write_directory
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, {MODEL_FILE: model, JSON_FILE: text})
+    except OSError as error:
+        raise StorageError(f"cannot save the predictor to {path}: {error}") from error
     return path
 
 
@@ -84,12 +86,19 @@ def _write_directory(path: Path, files: Mapping[str, bytes]) -> None:
         )
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        temporary.chmod(0o755)
+        (temporary / "new").mkdir()
         for name, content in files.items():
-            (temporary / name).write_bytes(content)
+            (temporary / "new" / name).write_bytes(content)
+        older = temporary / "older"
         if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+            path.replace(older)
+        try:
+            (temporary / "new").replace(path)
+        except OSError:
+            if older.exists():
+                older.replace(path)
+            raise
+        shutil.rmtree(temporary)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -125,7 +134,9 @@ def load_predictor(
         )
     try:
         state = safetensors.torch.load(files[MODEL_FILE])
-        specs = [BranchSpec.from_json(branch) for branch in document["branches"]]
+        specs = predictor_document.read_branches(document)
+        predictor_document.check_facts(document["facts"])
+        predictor_document.check_history(document["history"])
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise PredictorFormatError(f"{path} is damaged: {type(error).__name__}: {error}") from error
     return _assemble(specs, state, path, trust_code, net), document
@@ -163,7 +174,14 @@ def _assemble(
 ) -> EnsembleNetwork:
     branches = []
     for spec in specs:
-        body = build_body(spec.network, trust_code=trust_code, net=net)
+        try:
+            body = build_body(spec.network, trust_code=trust_code, net=net)
+        except PredictorFormatError:
+            raise
+        except Exception as error:  # a constructor, ours or the user's, that gets what it never expected
+            raise PredictorFormatError(
+                f"{path}: its network {spec.network.name} cannot be built: {type(error).__name__}: {error}"
+            ) from error
         classes = spec.network.num_classes
         heads = [empty_head(body.feature_dim, classes) for _ in spec.weights] if spec.frozen else []
         branches.append(Branch(spec, body, heads))
@@ -190,13 +208,15 @@ def build_body(spec: NetworkSpec, *, trust_code: bool = False, net: NetFactory |
         )
     if net is None and not trust_code:
         raise PredictorFormatError(
-            f"the predictor uses a network of its author's, {spec.name}; pass trust_code=True to import it, "
-            "or net=... to give the network yourself"
+            f"the predictor uses a network of its author's, {spec.name.removesuffix('.cls')}; pass "
+            "trust_code=True to import it, or net=... to give the network yourself"
         )
     factory = net if net is not None else _import(spec.name)
     module: Any = factory if isinstance(factory, nn.Module) else factory(**dict(spec.options))
     if isinstance(module, ObjectSpec):  # a class decorated with `autodl.obj`
         module = module.build()
+    if not isinstance(module, nn.Module):
+        raise PredictorFormatError(f"net=... must give a torch.nn.Module, it gave {module!r:.80}")
     wrapped = wrap_module(
         module, spec.num_classes, spec.preprocessing.input_size, spec.preprocessing.channels
     )
@@ -212,7 +232,8 @@ def _import(name: str) -> Callable[..., nn.Module]:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise PredictorFormatError(
-            f"the predictor's network {name} cannot be imported ({error}); pass net=... to give it yourself"
+            f"the predictor's network {name.removesuffix('.cls')} cannot be imported ({error}); "
+            "pass net=... to give it yourself"
         ) from error
     if not callable(found):
         raise PredictorFormatError(f"{name} is no class or function that builds a network")
