@@ -123,11 +123,19 @@ def load_model(path: Path) -> ImageClassifier:
     from autodl import ImageClassification  # noqa: PLC0415  # torch takes seconds to import
 
     if is_run(path):
-        if not (path / MODEL_FILE).exists():
+        if not (path / MODEL_FILE).exists() or not _came_to_its_end(path):
             say(f"the run at {path} has not come to its end; using what its trials have left so far")
             return open_run(path)
         path = path / MODEL_FILE
     return ImageClassification.load(path)
+
+
+def _came_to_its_end(path: Path) -> bool:
+    """False while a run goes on or after it was killed; a model in its directory is then an older one."""
+    from autodl.journal import read_journal  # noqa: PLC0415  # see `read_result`
+
+    events = read_journal(path / JOURNAL) if (path / JOURNAL).exists() else []
+    return bool(events) and events[-1].get("event") == "done"
 
 
 def open_run(path: Path) -> ImageClassifier:

@@ -52,12 +52,12 @@ def session(debug: bool) -> Iterator[None]:
 def exit_code(error: Exception) -> int:
     """`BAD_INPUT` for what the caller can mend in the command or the data, else `FAILED`.
 
-    autodl's errors about arguments and data are also ValueErrors or errors about files; those
-    about runs are RuntimeErrors.
+    autodl's errors about arguments and data are also ValueErrors or errors about a path; those about
+    runs, installations and full disks are not.
     """
-    if isinstance(error, AutoDLError):
-        return BAD_INPUT if isinstance(error, (ValueError, OSError)) else FAILED
-    return BAD_INPUT if isinstance(error, _BAD_PATH) else FAILED
+    if isinstance(error, _BAD_PATH):
+        return BAD_INPUT
+    return BAD_INPUT if isinstance(error, AutoDLError) and isinstance(error, ValueError) else FAILED
 
 
 def describe(error: Exception, debug: bool = False) -> str:
@@ -73,7 +73,7 @@ def describe(error: Exception, debug: bool = False) -> str:
 
 
 def say(text: str) -> None:
-    """A message on stderr, each of its first lines marked as autodl's; characters it cannot hold escaped."""
+    """A message on stderr, marked as autodl's; characters that UTF-8 cannot hold are escaped."""
     from autodl.report.wording import printable  # noqa: PLC0415  # keeps the command's help fast
 
     typer.echo(printable(f"autodl: {text}"), err=True)
