@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Run the Python blocks of a tutorial.")
     parser.add_argument("tutorial", type=Path)
     parser.add_argument("--short", action="store_true", help="seconds instead of minutes")
-    parser.add_argument("--in", dest="folder", type=Path, help="directory to run in; default: a temporary one")
+    parser.add_argument("--in", dest="folder", type=Path, help="where to run; default: a temporary place")
     options = parser.parse_args(arguments)
     path = options.tutorial.resolve()
     if not path.is_file():
