@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -171,9 +172,15 @@ class ImageClassification:
 def _with_aliases(params: dict[str, Any], aliases: dict[str, Any]) -> dict[str, Any]:
     """The parameters, with values given under a name that means the same."""
     merged = dict(params)
+    defaults = ImageClassifier().get_params(deep=False)
     for name, value in aliases.items():
         ours = ALIASES.get(name)
         if ours is None:
-            raise OptionError(f"fit takes no argument {name!r}; it takes: data, y, {', '.join(params)}")
+            known = ("data", "y", *params, "tuning_data", "label", "image", "resume", "callbacks")
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise OptionError(f"fit takes no argument {name!r}{hint}; it takes: {', '.join(known)}")
+        if params[ours] != defaults[ours]:
+            raise OptionError(f"{name} and {ours} mean the same; give one of them")
         merged[ours] = value
     return merged

@@ -46,16 +46,23 @@ class Selection:
     best_single: float
 
 
-def select(members: Sequence[Member], data: RunData, metric: Metric) -> Selection:
+def select(
+    members: Sequence[Member], data: RunData, metric: Metric, *, errors: Sequence[str] = ()
+) -> Selection:
     """Greedy ensemble over the members' held-out predictions, or the best one if that is as good.
+
+    Args:
+        members: the candidates.
+        data: the right labels.
+        metric: what to make best.
+        errors: of trials that failed, for the message.
 
     Raises:
         AllTrialsFailedError: there is no member.
     """
     if not members:
-        raise AllTrialsFailedError(
-            "no trial came far enough to leave a network behind; give a longer time_limit"
-        )
+        why = f"the first error:\n{errors[0]}" if errors else "give a longer time_limit"
+        raise AllTrialsFailedError(f"no trial came far enough to leave a network behind; {why}")
     ranked = _ranked(members, data, metric)
     candidates, rows = _comparable(ranked[:MOST_CANDIDATES])
     probs = [m.probs[np.searchsorted(m.rows, rows)] for m in candidates]

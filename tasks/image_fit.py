@@ -145,7 +145,8 @@ def fit_images(request: FitRequest) -> FitOutcome:
         result = tuner.run()
         display.phase("selecting the ensemble")
         members = [Member.load(result.checkpoint_dir(trial.trial_id)) for trial in result.trials]
-        selection = select([m for m in members if m is not None], data, request.metric)
+        errors = [trial.error for trial in result.trials if trial.error]
+        selection = select([m for m in members if m], data, request.metric, errors=errors)
         network = assemble(
             selection,
             result.checkpoint_dir,

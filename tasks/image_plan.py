@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,10 +113,14 @@ def make_plan(facts: DataFacts, wishes: Wishes, preset: Preset) -> ImagePlan:
 
 
 def _check(wishes: Wishes) -> None:
-    if isinstance(wishes.net, str) and wishes.net not in known_networks():
-        raise UnknownNameError("network", wishes.net, known_networks())
-    if isinstance(wishes.augment, str) and wishes.augment not in ("auto", *AUGMENTATIONS):
-        raise UnknownNameError("augment", wishes.augment, ("auto", *AUGMENTATIONS))
+    for name in _names(wishes.net):
+        if name not in known_networks():
+            raise UnknownNameError("network", name, known_networks())
+    augment = wishes.augment
+    if isinstance(augment, str) and augment not in ("auto", *AUGMENTATIONS):
+        raise UnknownNameError("augment", augment, ("auto", *AUGMENTATIONS))
+    if not (augment is None or isinstance(augment, str) or callable(augment) or holds_space(augment)):
+        raise OptionError(f"augment takes a name or a callable (images, generator), got {augment!r}")
     size = wishes.input_size
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 4):
         raise OptionError(f"input_size is a side in pixels, an integer >= 4, got {size!r}")
@@ -237,7 +240,7 @@ def _net(net: Any, preset: Preset) -> Any:
         }
     if isinstance(net, list | tuple):
         return Categorical(*net)
-    if isinstance(net, str | os.PathLike | nn.Module) or holds_space(net):
+    if isinstance(net, str | nn.Module) or holds_space(net):
         return net
     raise OptionError(
         "net takes a name, several names, a torch.nn.Module, a class decorated with @ad.obj, or a space; "

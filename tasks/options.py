@@ -108,7 +108,7 @@ PRESETS = {
 
 def get_preset(name: str) -> Preset:
     """The preset of that name."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UnknownNameError("preset", name, tuple(PRESETS))
     return PRESETS[name]
 
@@ -127,5 +127,8 @@ def as_group(kind: type[Group], value: Group | dict[str, Any] | None) -> Group:
         for name in value:
             if name not in known:
                 raise UnknownNameError(f"field of {kind.__name__}", name, known)
-        return replace(kind(), **value)
+        try:
+            return replace(kind(), **value)
+        except TypeError as error:  # a text where a number belongs
+            raise OptionError(f"{kind.__name__}: {error}; got {value!r}") from error
     raise OptionError(f"expected a {kind.__name__} or a dict of its fields, got {value!r}")

@@ -21,10 +21,11 @@ from autodl.data import (
     ImageTable,
     PixelCache,
     build_cache,
+    check_labels,
     stratified_folds,
     stratified_split,
 )
-from autodl.errors import EmptyDataError, JournalError
+from autodl.errors import EmptyDataError, JournalError, StorageError
 from autodl.tasks.options import ValidationOptions
 
 NEVER = -1
@@ -154,24 +155,54 @@ def prepare(
     )
     kept = audit.kept
     is_tuning = kept >= len(train.items)
-    raw = [items[i].label for i in kept]
-    class_map = ClassMap.from_labels([label for label, late in zip(raw, is_tuning, strict=True) if not late])
-    labels = class_map.encode(raw, where="tuning_data")
+    if tuning is not None and not is_tuning.any() and "not_read" not in audit.counts:
+        raise EmptyDataError(
+            f"none of the {len(tuning)} images of tuning_data ({tuning.origin}) can be read to validate on"
+        )
+    own = [items[i].label for i in kept[~is_tuning]]
+    class_map = _classes(own, train.origin, audit)
+    labels = np.concatenate(
+        [
+            class_map.encode(own, where=train.origin),
+            class_map.encode([items[i].label for i in kept[is_tuning]], where="tuning_data"),
+        ]
+    )
     folds = _folds(labels, is_tuning, audit.groups, intake, validation, seed)
     if not (folds == 0).any():
         raise EmptyDataError("no image is left to validate on; pass more tuning_data or none")
-    np.savez(directory / "rows.npz", labels=labels, folds=folds)
     names = tuple(items[i].name for i in kept)
+    data = RunData(cache.pixels, labels, folds, class_map, names, audit, facts)
+    try:
+        _write(data, directory)
+    except OSError as error:
+        raise StorageError(f"cannot write the data of the run to {directory}: {error}") from error
+    return data
+
+
+def _classes(labels: list[object], origin: str, audit: AuditReport) -> ClassMap:
+    """The classes of the images that can be read.
+
+    Raises:
+        LabelError: too few classes are left, or (unless time was too short to read all images) a
+            class has too few images left.
+    """
+    cut_short = "not_read" in audit.counts
+    left = "the images that were read in time" if cut_short else "the readable images"
+    return check_labels(labels, where=f"{left} of {origin}", min_per_class=1 if cut_short else 2)
+
+
+def _write(data: RunData, directory: Path) -> None:
+    np.savez(directory / "rows.npz", labels=data.labels, folds=data.folds)
     document = {
-        "classes": class_map.to_json(),
-        "names": names,
-        "audit": audit.to_json(),
-        "facts": dict(facts),
+        "classes": data.class_map.to_json(),
+        "names": data.names,
+        "audit": data.audit.to_json(),
+        "facts": dict(data.facts),
     }
     temporary = directory / "data.json.tmp"
-    temporary.write_text(json.dumps(document, ensure_ascii=False))
+    # Escaped (ensure_ascii): file names need not be valid Unicode.
+    temporary.write_text(json.dumps(document), encoding="utf-8")
     temporary.replace(directory / "data.json")
-    return RunData(cache.pixels, labels, folds, class_map, names, audit, facts)
 
 
 def _folds(

@@ -18,8 +18,8 @@ LEAST_REST_S = 10.0
 
 
 def exists(path: Path) -> bool:
-    """Whether a run was begun at the path."""
-    return (path / FILE).exists() or (path / "journal.jsonl").exists()
+    """Whether a run was begun at the path; arguments alone are what a failed start leaves."""
+    return (path / "journal.jsonl").exists()
 
 
 def write(path: Path, params: Mapping[str, Any]) -> None:
