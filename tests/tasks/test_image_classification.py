@@ -53,7 +53,7 @@ def test_takes_the_older_names(digits):
 
 
 def test_refuses_both_names_of_one_argument(digits):
-    with pytest.raises(OptionError, match="time_limits.*time_limit"):
+    with pytest.raises(OptionError, match=r"time_limits.*time_limit"):
         ImageClassification.fit(*digits.train, time_limit=60, time_limits=30)
 
 

@@ -100,10 +100,6 @@ def torch_dataset(folder: Path):
     return TensorDataset(stack, torch.tensor([int(label == "red") for label in labels]))
 
 
-class Row(dict):
-    pass
-
-
 @pytest.mark.parametrize(
     "form",
     [str, Path, zipped, tarred, nested, csv, parquet_bytes, frame, pictures, torch_dataset],
@@ -139,7 +135,7 @@ def test_tuning_data_is_what_trials_are_compared_on(tmp_path):
 def test_tuning_data_must_be_labelled_with_known_classes(tmp_path):
     train = made.colour_folder(tmp_path / "a")
     other = made.colour_folder(tmp_path / "b", 2, classes=("blue", "green"))
-    with pytest.raises(LabelError, match="in tuning_data, 2 of 4 images have 1 classes .*'green'"):
+    with pytest.raises(LabelError, match=r"in tuning_data, 2 of 4 images have 1 classes .*'green'"):
         quick().fit(train, tuning_data=other)
     files = sorted(train.rglob("*.png"))[:2]
     with pytest.raises(LabelError, match="tuning_data"):
@@ -169,7 +165,7 @@ def test_an_empty_folder(tmp_path):
 
 
 def test_one_class(tmp_path):
-    with pytest.raises(LabelError, match="at least 2 classes.*only one, 'red'"):
+    with pytest.raises(LabelError, match=r"at least 2 classes.*only one, 'red'"):
         quick().fit(made.colour_folder(tmp_path / "one", classes=("red",)))
 
 
@@ -253,7 +249,7 @@ def test_strange_files_are_reported_and_lose_nothing(tmp_path):
     assert summary["images_skipped"] == 3
     assert summary["images"] == 20 + 11
     page = classifier.report(tmp_path / "report.html").read_text()
-    assert ("cut.png" in page and "große Äpfel 日本.png" in page.replace("&#246;", "ö")) or "日本" in page
+    assert all(name in page for name in ("cut.png", "empty.png", "text.jpg", "moving.gif"))
     for name in ("große Äpfel 日本.png", f"{'x' * 240}.png"):
         assert classifier.predict(red / name) in ("red", "blue")
 
@@ -377,7 +373,7 @@ def test_a_path_that_holds_a_run(tmp_path, digits):
     run = tmp_path / "run"
     made.quick(path=run).fit(*digits.train)
     journal = (run / "journal.jsonl").read_bytes()
-    with pytest.raises(RunExistsError, match="holds a run already.*resume"):
+    with pytest.raises(RunExistsError, match=r"holds a run already.*resume"):
         made.quick(path=run).fit(*digits.train)
     assert (run / "journal.jsonl").read_bytes() == journal
     (tmp_path / "file").write_text("mine")
@@ -416,7 +412,7 @@ def test_a_path_that_cannot_be_made(tmp_path, digits, monkeypatch):
 def test_a_disk_that_is_full_before_the_images_are_read(tmp_path, digits, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(AutoDLError, match="No space left.*MB are needed"):
+    with pytest.raises(AutoDLError, match=r"No space left.*MB are needed"):
         made.quick(path=tmp_path / "run").fit(*digits.train)
 
 
@@ -454,7 +450,7 @@ def test_a_network_that_does_not_fit_the_data_says_how(digits):
 
 
 def test_a_loss_that_is_not_finite_fails_the_trial(digits):
-    with pytest.raises(AllTrialsFailedError, match="(?i)nan|finite"):
+    with pytest.raises(AllTrialsFailedError, match=r"(?i)nan|finite"):
         made.quick(optimizer=ad.optim.SGD(lr=1e30), training={"clip_norm": None, "precision": "fp32"}).fit(
             *digits.train
         )
