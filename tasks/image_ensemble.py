@@ -20,7 +20,8 @@ MOST_CANDIDATES = 30
 """Best members that the greedy selection chooses from: bounds its time."""
 
 FEWEST_SHARED = 0.5
-"""A candidate must be judged on at least this part of the best one's rows to be compared with it."""
+"""Of the rows of fold 0 that any member was judged on, each must be judged on at least this part, and all
+together: a head on features that were cut short by the clock may be perfect on the five rows it saw."""
 
 BodyBuilder = Callable[[Member], Classifier]
 
@@ -63,8 +64,9 @@ def select(
     if not members:
         why = f"the first error:\n{errors[0]}" if errors else "give a longer time_limit"
         raise AllTrialsFailedError(f"no trial came far enough to leave a network behind; {why}")
-    ranked = _ranked(members, data, metric)
-    candidates, rows = _comparable(ranked[:MOST_CANDIDATES])
+    enough = FEWEST_SHARED * max(_coverage(m.rows, data) for m in members)
+    ranked = _ranked([m for m in members if _coverage(m.rows, data) >= enough], data, metric)
+    candidates, rows = _comparable(ranked[:MOST_CANDIDATES], data, enough)
     probs = [m.probs[np.searchsorted(m.rows, rows)] for m in candidates]
     labels = data.labels[rows]
     values = [metric(labels, p) for p in probs]
@@ -101,13 +103,19 @@ def _ranked(members: Sequence[Member], data: RunData, metric: Metric) -> list[Me
     return sorted(members, key=key)
 
 
-def _comparable(ranked: Sequence[Member]) -> tuple[list[Member], NDArray[np.int64]]:
-    """The members that share enough judged rows with the best one, and the rows all of them share."""
+def _coverage(rows: NDArray[np.int64], data: RunData) -> int:
+    """How many of the rows that every trial should be judged on are among these."""
+    return int((data.folds[rows] == 0).sum())
+
+
+def _comparable(
+    ranked: Sequence[Member], data: RunData, enough: float
+) -> tuple[list[Member], NDArray[np.int64]]:
+    """The members that share enough judged rows with the better ones, and the rows all of them share."""
     kept, rows = [ranked[0]], ranked[0].rows
-    enough = FEWEST_SHARED * min(len(m.rows) for m in ranked)
     for member in ranked[1:]:
         shared = np.intersect1d(rows, member.rows, assume_unique=True)
-        if len(shared) >= enough:
+        if _coverage(shared, data) >= enough:
             kept.append(member)
             rows = shared
     return kept, rows

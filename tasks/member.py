@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,18 +62,19 @@ class Member:
         """The member a trial left in its directory; None when it left none."""
         try:
             document: dict[str, Any] = json.loads((directory / SPEC_FILE).read_text())
-            with np.load(directory / VALIDATION_FILE, allow_pickle=False) as validation:
+            with (directory / VALIDATION_FILE).open("rb") as file:  # numpy leaves a damaged file open
+                validation = np.load(file, allow_pickle=False)
                 rows, probs = validation["rows"], validation["probs"]
-        except (OSError, ValueError):
-            return None
-        return cls(
-            trial_id=document["trial_id"],
-            network=NetworkSpec.from_json(document["network"]),
-            frozen=document["frozen"],
-            flip=document["flip"],
-            rows=rows,
-            probs=probs,
-        )
+            return cls(
+                trial_id=document["trial_id"],
+                network=NetworkSpec.from_json(document["network"]),
+                frozen=document["frozen"],
+                flip=document["flip"],
+                rows=rows,
+                probs=probs,
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            return None  # missing, or torn: the disk was full, or the process was killed
 
 
 def load_state(directory: Path) -> dict[str, Tensor]:

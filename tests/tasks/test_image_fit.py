@@ -248,7 +248,7 @@ def test_strange_files_are_reported_and_lose_nothing(tmp_path):
     summary = classifier.fit_summary()
     assert summary["images_skipped"] == 3
     assert summary["images"] == 20 + 11
-    page = classifier.report(tmp_path / "report.html").read_text()
+    page = classifier.report(tmp_path / "report.html").read_text().replace("<wbr>", "")
     assert all(name in page for name in ("cut.png", "empty.png", "text.jpg", "moving.gif"))
     for name in ("große Äpfel 日本.png", f"{'x' * 240}.png"):
         assert classifier.predict(red / name) in ("red", "blue")
