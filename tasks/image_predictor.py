@@ -16,6 +16,7 @@ from autodl.errors import BadImageError, EmptyDataError
 from autodl.tasks.ensemble_network import EnsembleNetwork
 from autodl.training import inference_copy, pick_device
 from autodl.training.device import PLANS
+from autodl.training.parallel import map_parallel
 
 OnBadImage = Literal["skip", "raise"]
 
@@ -96,14 +97,18 @@ class ImagePredictor:
 
     def predict_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities (n, k) of decoded images (n, cache_size, cache_size, 3), uint8."""
-        parts = []
+        if self._fast is None:
+            with torch.inference_mode():
+                # Float32, so that an image has the same probabilities alone and in a batch.
+                self._fast = inference_copy(self.network, next(self.batches(pixels)), PLANS["fp32"])
+        parts = list(map_parallel(self._probs, self.batches(pixels), self.device))
+        return np.concatenate(parts)
+
+    def _probs(self, images: torch.Tensor) -> NDArray[np.float32]:
+        assert self._fast is not None
         with torch.inference_mode():
-            for images in self.batches(pixels):
-                if self._fast is None:
-                    # Float32, so that an image has the same probabilities alone and in a batch.
-                    self._fast = inference_copy(self.network, images, PLANS["fp32"])
-                parts.append(self._fast(images))
-        return torch.cat(parts).cpu().numpy()
+            probs: NDArray[np.float32] = self._fast(images).cpu().numpy()
+        return probs
 
     def batches(self, pixels: NDArray[np.uint8]) -> Iterator[torch.Tensor]:
         """The network's inputs: (b, 3, input_size, input_size) float32 in [0, 1]."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autodl.training.batches import PixelBatches
+from autodl.training.batches import Batch, PixelBatches
 from autodl.training.device import PrecisionPlan, pick_device
 from autodl.training.inference import inference_copy
+from autodl.training.parallel import map_parallel
 from autodl.training.preprocess import Preprocess
 
 Forward = Callable[[Tensor], Tensor]
@@ -53,16 +54,19 @@ def predict_probs(  # noqa: PLR0913  # facade; all but the first two have workin
     plan.prepare(net, where)
     was_training = net.training
     net.eval()
-    parts: list[Tensor] = []
     try:
-        compute: Forward | None = None
-        for images, _ in batches:
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-            inputs = _inputs(images.to(where), preprocess, plan)
-            if compute is None:
-                compute = _forward(net, inputs, plan, batches.num_images)
-            parts.append(_probs(compute, inputs, tta))
+        compute = _forward(net, batches, preprocess, where, plan)
+
+        def probs(batch: Batch) -> Tensor:
+            return _probs(compute, _inputs(batch[0].to(where), preprocess, plan), tta)
+
+        def in_time() -> Iterator[Batch]:
+            for batch in batches:
+                if deadline is not None and time.monotonic() >= deadline:
+                    return
+                yield batch
+
+        parts = list(map_parallel(probs, in_time(), where))
     finally:
         net.train(was_training)
     if not parts:
@@ -84,10 +88,13 @@ def _inputs(images: Tensor, preprocess: Preprocess, plan: PrecisionPlan) -> Tens
     return preprocess.normalise(images, plan.input_dtype, plan.channels_last)
 
 
-def _forward(net: nn.Module, example: Tensor, plan: PrecisionPlan, num_images: int) -> Forward:
+def _forward(
+    net: nn.Module, batches: PixelBatches, preprocess: Preprocess, device: torch.device, plan: PrecisionPlan
+) -> Forward:
     """``net`` under ``plan``, as a faster copy where there are enough images to earn it."""
-    if num_images >= FAST_FROM:
-        return inference_copy(net, example, plan)
+    if batches.num_images >= FAST_FROM:
+        images, _ = batches.gather(batches.rows[:2])
+        return inference_copy(net, _inputs(images.to(device), preprocess, plan), plan)
 
     def forward(inputs: Tensor) -> Tensor:
         with plan.autocast(inputs.device):

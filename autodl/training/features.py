@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,14 +21,16 @@ from autodl.errors import OptionError
 from autodl.models.classifier import Classifier
 from autodl.rng import torch_generator
 from autodl.training.augmentation import CentreCrop, RandomResizedCropFlip
-from autodl.training.batches import PixelBatches
+from autodl.training.batches import Batch, PixelBatches
 from autodl.training.device import PrecisionPlan, measure_precision, pick_device
 from autodl.training.inference import inference_copy
+from autodl.training.parallel import map_parallel, torch_threads
 from autodl.training.preprocess import Preprocess
 
 FEATURE_BATCH = 16  # as fast as larger ones on a CPU, and the deadline is seen sooner
 CROP_SCALE = (0.35, 1.0)
 
+Floats = NDArray[np.floating]
 View = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -182,21 +184,25 @@ class _Extractor:
         example = self._inputs(self._centre(images.to(self.device)))
         self.backbone.to(self.device)
         if precision is None:
-            precision = measure_precision(self.backbone, example, train=False)
+            with torch_threads(1) if self.device.type == "cpu" else nullcontext():
+                precision = measure_precision(self.backbone, example, train=False)
         self.plan = precision
         self.compute = inference_copy(self.backbone, example, precision)
 
-    def features(self, batches: PixelBatches, name: str, function: View) -> Any:
+    def features(self, batches: PixelBatches, name: str, function: View) -> Iterator[Floats]:
         """Yields (b, d) float32 arrays, one a batch."""
-        for number, (images, _) in enumerate(batches):
+
+        def compute(numbered: tuple[int, Batch]) -> Floats:
+            number, (images, _) = numbered
             started = time.monotonic()
             generator = torch_generator(self.seed, name, number)
-            # Not around the yield: the caller's code must not run in inference mode.
             with torch.inference_mode():
                 inputs = self._inputs(function(images.to(self.device), generator))
                 features = self.compute(inputs).float().cpu().numpy()
             self.slowest_s = max(self.slowest_s, time.monotonic() - started)
-            yield features
+            return features
+
+        return map_parallel(compute, enumerate(batches), self.device)
 
     def view_function(self, name: str) -> Callable[[Tensor, torch.Generator], Tensor]:
         """The change of a batch that a view's name stands for."""
