@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from autodl.data import ImageTable, read_images
 from autodl.data.table import name_some
-from autodl.errors import BadImageError, NotFittedError
+from autodl.errors import BadImageError, NotFittedError, OptionError
 from autodl.tasks import image_inspect, image_report, image_request, run_file
 from autodl.tasks.image_fit import FitOutcome, fit_images
 from autodl.tasks.image_predictor import Prediction
@@ -155,9 +155,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
         Raises:
             JournalError: there is no run at the path.
-            OptionError: an argument of the first call is missing.
+            OptionError: an argument of the first call is missing, or one is unknown.
         """
         path = Path(path).expanduser()
+        known = cls().get_params(deep=False)
+        if strangers := [name for name in changes if name not in known]:
+            raise OptionError(f"resume takes no argument {strangers[0]!r}; it takes: {', '.join(known)}")
         params = run_file.read(path, changes)
         if time_limit is None:
             limit = image_request.time_limit_of(params)

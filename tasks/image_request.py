@@ -207,10 +207,16 @@ def _run_path(params: Mapping[str, Any], resume: bool) -> Path:
         )
     try:
         path.mkdir(parents=True, exist_ok=True)
-        run_file.write(path, params)
+        run_file.write(path, {**params, "time_limit": _whole_limit(path, params["time_limit"])})
     except OSError as error:
         raise StorageError(f"cannot write to the run's directory {path}: {error}") from error
     return path
+
+
+def _whole_limit(path: Path, time_limit: Any) -> Any:
+    """The limit of all sessions together, of which a later `resume` takes off the time that was spent."""
+    limit, spent_s = parse_time_limit(time_limit), run_file.elapsed_s(path)
+    return limit + spent_s if limit is not None and spent_s else time_limit
 
 
 class _Temporary:

@@ -7,6 +7,7 @@ again and all workers share one memory-mapped copy.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,20 +83,23 @@ class RunData:
         """
         try:
             document = json.loads((directory / "data.json").read_text())
-            with np.load(directory / "rows.npz", allow_pickle=False) as rows:
+            with (directory / "rows.npz").open("rb") as file:  # numpy leaves a damaged file open
+                rows = np.load(file, allow_pickle=False)
                 labels, folds = rows["labels"], rows["folds"]
-            pixels = PixelCache.open(directory).pixels
-        except (OSError, ValueError, KeyError) as error:
+            data = cls(
+                pixels=PixelCache.open(directory).pixels,
+                labels=labels,
+                folds=folds,
+                class_map=ClassMap.from_json(document["classes"]),
+                names=tuple(document["names"]),
+                audit=AuditReport.from_json(document["audit"]),
+                facts=document["facts"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise JournalError(f"{directory} holds no complete data of a run: {error}") from error
-        return cls(
-            pixels=pixels,
-            labels=labels,
-            folds=folds,
-            class_map=ClassMap.from_json(document["classes"]),
-            names=tuple(document["names"]),
-            audit=AuditReport.from_json(document["audit"]),
-            facts=document["facts"],
-        )
+        if len({len(data.pixels), len(labels), len(folds), len(data.names)}) > 1:
+            raise JournalError(f"{directory} is damaged: pixels, labels and names are not as many")
+        return data
 
     @staticmethod
     def exists(directory: Path) -> bool:

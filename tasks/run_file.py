@@ -88,7 +88,15 @@ def rest_of(path: Path, time_limit_s: float) -> float:
     Raises:
         JournalError: the journal is damaged.
     """
+    return max(LEAST_REST_S, time_limit_s - elapsed_s(path))
+
+
+def elapsed_s(path: Path) -> float:
+    """Seconds on the clock of the run at a path, over all its sessions; 0 where none was begun.
+
+    Raises:
+        JournalError: the journal is damaged.
+    """
     journal = path / "journal.jsonl"
     events = read_journal(journal) if journal.exists() else []
-    elapsed_s = max((event["s"] for event in events if "s" in event), default=0.0)
-    return max(LEAST_REST_S, time_limit_s - elapsed_s)
+    return max((float(event["s"]) for event in events if "s" in event), default=0.0)
