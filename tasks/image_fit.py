@@ -25,7 +25,8 @@ from autodl.tasks.image_ensemble import Selection, assemble, select
 from autodl.tasks.image_plan import DataFacts, ImagePlan, Wishes, make_plan
 from autodl.tasks.image_predictor import ImagePredictor
 from autodl.tasks.member import Member
-from autodl.tasks.network_recipe import build_arguments, train_whole_network
+from autodl.tasks.network_choice import build_arguments
+from autodl.tasks.network_recipe import train_whole_network
 from autodl.tasks.options import Preset, TrainingOptions, ValidationOptions
 from autodl.tasks.predictor_format import build_body
 from autodl.tasks.run_data import Intake, RunData, prepare

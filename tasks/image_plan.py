@@ -14,7 +14,7 @@ from autodl.errors import OptionError, UnknownNameError
 from autodl.models import known_networks, pretrained_networks
 from autodl.spaces import Categorical, ObjectSpec, Real, SearchSpace
 from autodl.spaces.nested import holds_space
-from autodl.tasks.network_recipe import AUGMENTATIONS
+from autodl.tasks.network_choice import AUGMENTATIONS
 from autodl.tasks.options import Preset
 from autodl.tasks.trial_context import RECIPE_LABEL
 from autodl.trial import Config
@@ -212,10 +212,9 @@ def _scratch_plan(facts: DataFacts, wishes: Wishes, preset: Preset) -> ImagePlan
         ),
         "augment": _augment(wishes, ("standard", "trivial") if flip else ("standard", "none")),
         "flip": flip,
-        "cutout": Real(0.0, 0.5, default=0.25) if flip else 0.0,
+        "cutout": Real(0.0, 0.4, default=0.2) if flip else 0.0,
         "label_smoothing": Real(0.0, 0.2, default=0.1),
         "mixup": Categorical(0.0, 0.2),
-        "ema_decay": 0.995,
     }
     portfolio: tuple[Config, ...] = ({},)
     if wishes.net is None:
@@ -237,6 +236,7 @@ def _net(net: Any, preset: Preset) -> Any:
             "name": "small_resnet",
             "width": Categorical(*preset.widths),
             "blocks": Categorical(1, 2),
+            "first_map": preset.first_map,
         }
     if isinstance(net, list | tuple):
         return Categorical(*net)

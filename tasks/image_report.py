@@ -17,7 +17,6 @@ from autodl.report import (
     Fact,
     Mistake,
     content_from_run,
-    format_duration,
     thumbnail,
     write_report,
 )
@@ -50,7 +49,7 @@ def write(classifier: ImageClassifier, path: Path) -> Path:
         result, title="Image classification", subtitle=f"{len(data.labels):,} images from {origin}"
     )
     held_out = f"{len(selection.rows):,} held-out images"
-    facts = [Fact("Classes", str(data.num_classes)), Fact("Time", format_duration(classifier.fit_seconds_))]
+    facts = [Fact("Classes", str(data.num_classes))]
     if metric.name != "accuracy":
         facts.insert(0, Fact("Accuracy", f"{accuracy:.4f}", held_out))
     total, mistakes = _mistakes(classifier)

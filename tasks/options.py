@@ -89,7 +89,8 @@ class Preset:
         epochs: of a from-scratch training when there is no time limit to derive them from.
         finetune_epochs: likewise for fine-tuning.
         max_epochs: the most that a time limit is turned into.
-        width: channels of the first stage of the small residual networks, cheapest first.
+        widths: channels of the first stage of the small residual networks, cheapest first.
+        first_map: side that their stem brings images to, pixels.
     """
 
     time_limit_s: float
@@ -97,12 +98,13 @@ class Preset:
     finetune_epochs: int
     max_epochs: int
     widths: tuple[int, ...]
+    first_map: int = 16
 
 
 PRESETS = {
     "fast": Preset(120, epochs=12, finetune_epochs=2, max_epochs=40, widths=(16, 32)),
-    "medium": Preset(600, epochs=30, finetune_epochs=4, max_epochs=120, widths=(16, 32, 48)),
-    "best": Preset(3600, epochs=80, finetune_epochs=10, max_epochs=300, widths=(32, 48, 64)),
+    "medium": Preset(600, epochs=30, finetune_epochs=4, max_epochs=120, widths=(32, 64)),
+    "best": Preset(3600, epochs=80, finetune_epochs=10, max_epochs=300, widths=(32, 64), first_map=32),
 }
 
 

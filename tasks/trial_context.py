@@ -78,6 +78,11 @@ class TrialContext:
     time_limit_s: float | None
     num_workers: int
 
+    @property
+    def in_a_hurry(self) -> bool:
+        """Whether a time limit decides how much is trained, so that runs are not repeatable anyway."""
+        return self.time_limit_s is not None and self.epochs is None
+
     def choose(self, config: Config) -> tuple[str, str]:
         """The recipe that a config names, and the prefix of its labels."""
         if RECIPE_LABEL not in config:

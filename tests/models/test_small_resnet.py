@@ -34,16 +34,23 @@ def test_options_and_gradients(options: dict[str, int]) -> None:
     net = build_network("small_resnet", 3, input_size=16, seed=0, **{"width": 8, **options})
     x = torch.randn(4, net.preprocessing.channels, 16, 16)
     net(x.to(memory_format=torch.channels_last)).square().sum().backward()
-    assert net.feature_dim == options.get("width", 8) * 2 ** (options.get("stages", 4) - 1)
+    assert net.feature_dim == options.get("width", 8) * 2 ** (options.get("stages", 3) - 1)
     assert all(p.grad is not None for p in net.parameters())
 
 
-def test_a_block_starts_as_its_shortcut() -> None:
+def test_a_block_without_convolutions_is_its_shortcut() -> None:
     block = next(
         m for m in build_network("small_resnet", 2, seed=0).modules() if isinstance(m, ResidualBlock)
     )
-    x = torch.rand(2, 16, 8, 8)
-    torch.testing.assert_close(block(x), x)
+    torch.nn.init.zeros_(block.conv2.weight)
+    x = torch.randn(2, 32, 8, 8)  # negative values pass, too: nothing follows the sum
+    torch.testing.assert_close(block(x.clone()), x)
+
+
+@pytest.mark.parametrize(("first_map", "expected"), [(16, 16), (32, 32), (8, 8)])
+def test_the_stem_brings_images_to_the_first_map(first_map: int, expected: int) -> None:
+    net = build_network("small_resnet", 2, input_size=32, width=4, first_map=first_map).eval()
+    assert net.stages[0](torch.zeros(1, 3, 32, 32)).shape == (1, 4, expected, expected)
 
 
 def test_it_learns_in_bfloat16_channels_last() -> None:
@@ -63,7 +70,7 @@ def test_it_learns_in_bfloat16_channels_last() -> None:
 
 
 def test_wrong_options_are_named() -> None:
-    with pytest.raises(UnknownNameError, match=r"depth.*known: width, blocks, stages, se, channels"):
+    with pytest.raises(UnknownNameError, match=r"depth.*known: width, blocks, stages, first_map, se, channels"):
         build_network("small_resnet", 2, depth=3)
     with pytest.raises(OptionError, match="width must lie in"):
         build_network("small_resnet", 2, width=0)
