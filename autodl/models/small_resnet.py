@@ -57,7 +57,7 @@ class ResidualBlock(nn.Module):
         """(n, c_in, h, w) to (n, c_out, ceil(h / stride), ceil(w / stride))."""
         active = F.relu(self.bn1(x), inplace=True)
         shortcut = x if self.shortcut is None else self.shortcut(active)
-        out = self.se(self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True)))
+        out: Tensor = self.se(self.conv2(F.relu(self.bn2(self.conv1(active)), inplace=True)))
         return out + shortcut
 
 
@@ -75,7 +75,7 @@ class SmallResNet(nn.Module):
         channels: channels of the images.
     """
 
-    def __init__(  # noqa: PLR0913  # the network's own options, all with defaults
+    def __init__(  # the network's own options, all with defaults
         self,
         input_size: int,
         *,

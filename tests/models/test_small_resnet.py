@@ -70,7 +70,7 @@ def test_it_learns_in_bfloat16_channels_last() -> None:
 
 
 def test_wrong_options_are_named() -> None:
-    with pytest.raises(UnknownNameError, match=r"depth.*known: width, blocks, stages, first_map, se, channels"):
+    with pytest.raises(UnknownNameError, match=r"depth.*known: width, blocks, stages, first_map"):
         build_network("small_resnet", 2, depth=3)
     with pytest.raises(OptionError, match="width must lie in"):
         build_network("small_resnet", 2, width=0)
