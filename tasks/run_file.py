@@ -69,12 +69,17 @@ def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         document = json.loads((path / FILE).read_text())
+        version = document["version"]
         params: dict[str, Any] = dict(document["params"])
         left_out = [name for name in document["left_out"] if name not in changes]
     except FileNotFoundError as error:
         raise JournalError(f"there is no run to resume at {path}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JournalError(f"{path / FILE} is damaged: {error}") from error
+    if not isinstance(version, int) or version > VERSION:
+        raise JournalError(
+            f"{path / FILE} has version {version}, this autodl reads up to {VERSION}: upgrade autodl"
+        )
     if left_out:
         names = ", ".join(f"{name}=..." for name in left_out)
         raise OptionError(f"the run at {path} was started with objects of your own; pass them again: {names}")
