@@ -41,9 +41,9 @@ class TrainingOptions:
                 raise OptionError(f"{name} must lie in [0, 1), got {value!r}")
         for name in ("mixup", "cutmix"):
             value = getattr(self, name)
-            if value is not None and value < 0:
+            if value is not None and not value >= 0:
                 raise OptionError(f"{name} is a Beta distribution's alpha, >= 0 (0 = off), got {value!r}")
-        if self.clip_norm is not None and self.clip_norm <= 0:
+        if self.clip_norm is not None and not self.clip_norm > 0:
             raise OptionError(f"clip_norm must be > 0 or None (off), got {self.clip_norm!r}")
         if self.patience is not None and self.patience < 1:
             raise OptionError(f"patience counts epochs, >= 1 or None (never), got {self.patience!r}")
