@@ -132,3 +132,11 @@ def make_augmentation(values: WholeNetwork, input_size: int, cache_size: int) ->
 def flips_allowed(values: WholeNetwork) -> bool:
     """Whether training mirrors images, so that predictions may, too."""
     return values.flip and isinstance(values.augment, str) and values.augment in ("standard", "trivial")
+
+
+def default_batch_size(num_images: int) -> int:
+    """A power of two that leaves some twenty steps an epoch, between 16 and 128."""
+    size = 16
+    while size < 128 and num_images >= 40 * size:
+        size *= 2
+    return size

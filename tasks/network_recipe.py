@@ -18,6 +18,7 @@ from autodl.tasks.network_choice import (
     WholeNetwork,
     build_arguments,
     build_net,
+    default_batch_size,
     flips_allowed,
     make_augmentation,
     start_from_linear_probe,
@@ -152,14 +153,6 @@ class Ending:
         """End the trial now, if the driver wanted it."""
         if self._interruption is not None:
             raise self._interruption
-
-
-def default_batch_size(num_images: int) -> int:
-    """A power of two that leaves some twenty steps an epoch, between 16 and 128."""
-    size = 16
-    while size < 128 and num_images >= 40 * size:
-        size *= 2
-    return size
 
 
 def epoch_seconds(data: RunData, plan: PrecisionPlan) -> float:
