@@ -24,17 +24,14 @@ from autodl.errors import (
     OptionError,
     RunExistsError,
     StorageError,
-    WeightsUnavailableError,
 )
-from autodl.executors.protocol import Executor
-from autodl.schedulers import get_scheduler
-from autodl.searchers import get_searcher
 from autodl.tasks import run_file
+from autodl.tasks.image_checks import check_params
 from autodl.tasks.image_fit import FitRequest
 from autodl.tasks.image_plan import Wishes
 from autodl.tasks.options import TrainingOptions, ValidationOptions, as_group, get_preset
 from autodl.timelimit import parse_time_limit
-from autodl.training import Metric, get_metric
+from autodl.training import get_metric
 
 DEFAULT_METRICS = ("accuracy", "f1_macro")
 
@@ -100,67 +97,12 @@ def make_request(
     )
 
 
-def check_params(params: Mapping[str, Any]) -> None:
-    """Look at every argument that can be judged without the data.
-
-    Raises:
-        OptionError: one has a value that is not allowed.
-    """
-    for name in ("num_trials", "epochs", "batch_size", "num_workers"):
-        _check_count(name, params[name], optional=name != "num_workers")
-    for name in ("seed", "verbosity"):
-        _check_count(name, params[name], optional=False, least=0)
-    if params["on_bad_image"] not in ("skip", "raise"):
-        raise OptionError(f'on_bad_image must be "skip" or "raise", got {params["on_bad_image"]!r}')
-    if params["executor"] is not None and not isinstance(params["executor"], Executor):
-        raise OptionError(
-            f"executor must be one of autodl's or offer the same methods, got {params['executor']!r}"
-        )
-    if not isinstance(params["path"], str | os.PathLike | None):
-        raise OptionError(f"path must be the name of a directory, got {params['path']!r}")
-    if not (isinstance(params["metric"], str | Metric) or callable(params["metric"])):
-        raise OptionError(f"metric must be a name or a callable, got {params['metric']!r}")
-    get_searcher(params["searcher"])
-    get_scheduler(params["scheduler"], max_resource=1)
-    _check_weights(params["weights"])
-    _check_class_weight(params["class_weight"])
-
-
-def _check_weights(weights: Any) -> None:
-    if weights is None or weights in ("auto", "pretrained"):
-        return
-    if not isinstance(weights, str | os.PathLike):
-        raise OptionError(f'weights must be "auto", "pretrained", None or a path, got {weights!r}')
-    if not Path(weights).expanduser().is_file():
-        raise WeightsUnavailableError(
-            f'there is no weights file {weights}; give a path, "auto", "pretrained" or None'
-        )
-
-
-def _check_class_weight(wanted: Any) -> None:
-    if wanted is None or (isinstance(wanted, str) and wanted in ("auto", "balanced")):
-        return
-    if not isinstance(wanted, Mapping):
-        raise OptionError(f'class_weight is "auto", "balanced", None or a dict, got {wanted!r}')
-    for label, weight in wanted.items():
-        number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
-        if not number or not 0 <= float(weight) < float("inf"):
-            raise OptionError(f"class_weight must be numbers >= 0, got {weight!r} for {label!r}")
-
-
 def time_limit_of(params: Mapping[str, Any]) -> float | None:
     """Seconds for the whole fit; the preset's if the caller limits neither time nor trials."""
     limit = parse_time_limit(params["time_limit"])
     if limit is None and params["num_trials"] is None:
         return get_preset(params["presets"]).time_limit_s
     return limit
-
-
-def _check_count(name: str, value: Any, *, optional: bool, least: int = 1) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
 
 
 def _tables(
