@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ CHECKPOINT_EVERY_S = 10.0
 CROWDED = 0.4
 """Part of the fastest epoch's speed below which the machine counts as busy with other things."""
 
+FEWEST_FOR_REPLICA = 16
+"""Images of a batch that a thread must get for itself: batch normalisation sees no others."""
+
 WRITE_RESERVE_S = 0.5
 
 
@@ -85,24 +89,24 @@ def _train(  # the parts of one training, made by the caller
     batch_size = context.batch_size or default_batch_size(len(data.training_rows()))
     batches = PixelBatches(data.pixels, data.labels, data.training_rows(), batch_size, shuffle=True)
     preprocess = Preprocess.of(spec.preprocessing)
-    plan, threads = _measure(
+    speed = _measure(
         net.to(device), batches, preprocess, context.training.precision, in_a_hurry=context.in_a_hurry
     )
     budget_s = context.budget_s(reporter)
     left_s = None if budget_s is None else budget_s - (time.monotonic() - started)
     without_limit = context.preset.finetune_epochs if values.weights else context.preset.epochs
-    epochs = planned_epochs(context, left_s, epoch_seconds(data, plan), without_limit)
+    epochs = planned_epochs(context, left_s, epoch_seconds(data, speed.plan), without_limit)
     deadline = monotonic_deadline(reporter, WRITE_RESERVE_S + 0.02 * (reporter.time_left_s or 0.0))
     if deadline is not None and budget_s is not None and context.epochs is None:
         deadline = min(deadline, started + budget_s)
-    with torch_threads(threads):
+    with torch_threads(speed.threads):
         return train_network(
             net,
             train_batches=batches,
             val_batches=eval_batches(data.pixels, data.validation_rows(), data.labels),
             preprocess=preprocess,
             optimizer_factory=values.optimizer,
-            options=_options(context, values, epochs, batch_size, plan),
+            options=_options(context, values, epochs, batch_size, speed),
             augmentation=make_augmentation(values, spec.preprocessing.input_size, data.pixels.shape[1]),
             metric=context.metric,
             class_weight=None if context.class_weights is None else np.asarray(context.class_weights),
@@ -181,13 +185,28 @@ class ThrottledCheckpoints:
         return self.reporter.load()
 
 
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How a network is trained fastest here.
+
+    Attributes:
+        plan: precision and layout, with the images a second that all threads together may reach.
+        threads: threads inside torch's kernels.
+        replicas: threads that take a part of each batch.
+    """
+
+    plan: PrecisionPlan
+    threads: int
+    replicas: int = 1
+
+
 def _measure(
     net: nn.Module, batches: PixelBatches, preprocess: Preprocess, precision: str, *, in_a_hurry: bool
-) -> tuple[PrecisionPlan, int]:
-    """The plan with its speed, which the number of epochs is derived from, and the threads for it.
+) -> Speed:
+    """Time a few steps.
 
-    Fewer threads are tried only under a time limit: their number changes the last digits of sums,
-    and without a limit the same seed is to give the same result.
+    Threads are used otherwise than torch does by itself only under a time limit: their number changes
+    the last digits of sums, and without a limit the same seed is to give the same result.
     """
     images, _ = batches.gather(batches.rows[: batches.batch_size])
     if preprocess.view is not None:
@@ -195,17 +214,21 @@ def _measure(
     device = next(net.parameters()).device
     example = preprocess.normalise(images.to(device), torch.float32, channels_last=True)
     threads = torch.get_num_threads()
+    if not in_a_hurry or threads == 1 or device.type != "cpu":
+        return Speed(measure_precision(net, example, train=True, precision=precision), threads)
+    with torch_threads(1):
+        alone = measure_precision(net, example, train=True, precision=precision)
+    if batches.batch_size >= FEWEST_FOR_REPLICA * threads:
+        together = (alone.images_per_s or 0.0) * threads
+        return Speed(replace(alone, images_per_s=together), 1, threads)
     plan = measure_precision(net, example, train=True, precision=precision)
-    if in_a_hurry and threads > 1 and device.type == "cpu":
-        with torch_threads(1):
-            alone = measure_precision(net, example, train=True, precision=precision)
-        if (alone.images_per_s or 0.0) > (plan.images_per_s or 0.0):
-            return alone, 1
-    return plan, threads
+    if (alone.images_per_s or 0.0) > (plan.images_per_s or 0.0):
+        return Speed(alone, 1)
+    return Speed(plan, threads)
 
 
 def _options(
-    context: TrialContext, values: WholeNetwork, epochs: int, batch_size: int, plan: PrecisionPlan
+    context: TrialContext, values: WholeNetwork, epochs: int, batch_size: int, speed: Speed
 ) -> TrainOptions:
     """The caller's training options win over the config's."""
     fixed = context.training
@@ -224,7 +247,8 @@ def _options(
         clip_norm=fixed.clip_norm,
         warmup_fraction=fixed.warmup_fraction,
         patience=fixed.patience,
-        precision=plan,
+        precision=speed.plan,
+        replicas=speed.replicas,
         backbone_lr_scale=values.backbone_lr_scale,
     )
 

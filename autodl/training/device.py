@@ -49,7 +49,9 @@ class PrecisionPlan:
         """The context in which the network's forward pass runs."""
         if self.autocast_dtype is None:
             return contextlib.nullcontext()
-        return torch.autocast(device.type, dtype=self.autocast_dtype)
+        # Without its cache, which threads that share weights would share, too; a weight is cast once a
+        # forward pass either way.
+        return torch.autocast(device.type, dtype=self.autocast_dtype, cache_enabled=False)
 
     def prepare(self, net: Net, device: torch.device) -> Net:
         """Move ``net`` (in place) to the device and into this plan's memory layout."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 
 import numpy as np
@@ -137,7 +138,7 @@ class Trainer:
         if state is not None:
             self.load_state(state)
         stopped_by = self._early_end()
-        with forked_rng(self.device):
+        with closing(self.step), forked_rng(self.device):
             while stopped_by is None:
                 result, timed_out = self.run_epoch(len(self.history) + 1)
                 if result is None:

@@ -24,6 +24,11 @@ class Mixed:
     others: Tensor
     share: float
 
+    def part(self, start: int, stop: int) -> Mixed:
+        """The images from `start` up to `stop`."""
+        rows = slice(start, stop)
+        return Mixed(self.images[rows], self.labels[rows], self.others[rows], self.share)
+
 
 class BatchMixer:
     """Mixes each image with another of its batch; one share a batch.

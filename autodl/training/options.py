@@ -36,6 +36,7 @@ class TrainOptions:
         precision: "auto" (measured), "fp32", "bf16" or a `PrecisionPlan` measured before.
         backbone_lr_scale: the backbone's learning rate over the head's (`Classifier` only).
         decay_norms: whether weight decay also pulls at biases and normalisation weights.
+        replicas: on a CPU, threads that each take a part of every batch; see `TrainStep`.
     """
 
     epochs: int = 30
@@ -50,6 +51,7 @@ class TrainOptions:
     precision: str | PrecisionPlan = "auto"
     backbone_lr_scale: float = 1.0
     decay_norms: bool = False
+    replicas: int = 1
 
     def __post_init__(self) -> None:
         wrong = [f"{name} must {rule}, got {value!r}" for name, rule, value, ok in self._rules() if not ok]
@@ -60,6 +62,7 @@ class TrainOptions:
         precise = isinstance(self.precision, PrecisionPlan) or self.precision in ("auto", *PLANS)
         ema, clip, patience = self.ema_decay, self.clip_norm, self.patience
         yield "epochs", "be >= 1", self.epochs, self.epochs >= 1
+        yield "replicas", "be >= 1", self.replicas, self.replicas >= 1
         yield "batch_size", "be >= 1", self.batch_size, self.batch_size >= 1
         yield "label_smoothing", "lie in [0, 1)", self.label_smoothing, 0 <= self.label_smoothing < 1
         yield "mixup", "be >= 0", self.mixup, self.mixup >= 0

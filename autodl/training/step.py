@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +24,11 @@ FEWEST_IMAGES = 2  # batch normalisation cannot train on one
 
 class TrainStep:
     """Forward, backward, clip, update; splits the batch when memory does not suffice.
+
+    With ``options.replicas`` on a CPU, as many threads each run a part of the batch through a copy of
+    the network that shares its weights, and wait for each other once a step instead of several times
+    a layer. Batch normalisation then sees a thread's part alone, and its running statistics are those
+    of the first part.
 
     Args:
         net: on ``device``, prepared for ``plan``.
@@ -47,12 +54,16 @@ class TrainStep:
         self.mixer = BatchMixer(options.mixup, options.cutmix)
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.parts = 1
+        self.replicas = make_replicas(net, options.replicas if device.type == "cpu" else 1)
+        helpers = len(self.replicas) - 1
+        self._pool = ThreadPoolExecutor(helpers, initializer=one_thread) if helpers else None
         self._check_every = 1 if device.type == "cpu" else CHECK_EVERY
         self.begin_epoch(0)
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode and start a new mean of the loss."""
-        set_train_mode(self.net)
+        for replica in self.replicas:
+            set_train_mode(replica)
         self._epoch, self._steps = epoch, 0
         self._total: Tensor | float = 0.0
 
@@ -77,6 +88,11 @@ class TrainStep:
         if self.options.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.options.clip_norm)
         self.optimizer.step()
+
+    def close(self) -> None:
+        """End the helping threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
 
     def mean_loss(self) -> float:
         """Mean over the steps since `begin_epoch`; NaN before the first."""
@@ -116,14 +132,29 @@ class TrainStep:
 
     def _backward(self, mixed: Mixed) -> Tensor:
         """Gradients of the whole batch, gathered part by part; the mean loss."""
-        total = len(mixed.images)
-        size = -(-total // self.parts)
+        total, count = len(mixed.images), len(self.replicas)
+        if self._pool is None or total < FEWEST_IMAGES * count:
+            return self._backward_share(self.net, mixed, total)
+        size = -(-total // count)
+        shares = [mixed.part(start, min(start + size, total)) for start in range(0, total, size)]
+        futures = [
+            self._pool.submit(self._backward_share, replica, share, total)
+            for replica, share in zip(self.replicas[1:], shares[1:], strict=False)
+        ]
+        try:
+            losses = [self._backward_share(self.net, shares[0], total)]
+        finally:
+            wait(futures)  # nobody may write gradients any more, whatever happened here
+        return torch.stack([*losses, *(future.result() for future in futures)]).sum()
+
+    def _backward_share(self, net: nn.Module, share: Mixed, total: int) -> Tensor:
+        """Gradients of one thread's images, in parts; their contribution to the mean loss."""
+        size = -(-len(share.images) // self.parts)
         losses = []
-        for start in range(0, total, size):
-            part = slice(start, min(start + size, total))
-            piece = Mixed(mixed.images[part], mixed.labels[part], mixed.others[part], mixed.share)
+        for start in range(0, len(share.images), size):
+            piece = share.part(start, start + size)
             with self.plan.autocast(self.device):
-                logits = self.net(piece.images)
+                logits = net(piece.images)
             loss = self.loss(logits, piece) * (len(piece.images) / total)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
@@ -136,6 +167,17 @@ class TrainStep:
             raise TrialError(
                 f"loss is {kind} at epoch {self._epoch} step {self._steps}; lower the learning rate"
             )
+
+
+def make_replicas(net: nn.Module, count: int) -> tuple[nn.Module, ...]:
+    """The network, and copies of it that share its parameters but not its buffers."""
+    shared = {id(parameter): parameter for parameter in net.parameters()}
+    return (net, *(copy.deepcopy(net, dict(shared)) for _ in range(count - 1)))
+
+
+def one_thread() -> None:
+    """Let this thread's kernels stay on it."""
+    torch.set_num_threads(1)
 
 
 def set_train_mode(net: nn.Module) -> None:

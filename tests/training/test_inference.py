@@ -33,7 +33,7 @@ class Misleading(nn.Module):
 
 
 def test_folding_changes_nothing_but_the_modules():
-    net = lived_in(build_network("small_resnet", 3, input_size=8, width=8, seed=0))
+    net = lived_in(build_network("resnet18", 3, input_size=32, seed=0))
     folded = fold_batchnorm(copy.deepcopy(net))
     with torch.inference_mode():
         torch.testing.assert_close(folded(IMAGES), net(IMAGES), atol=1e-4, rtol=1e-4)

@@ -128,3 +128,48 @@ def test_frozen_batch_norm_keeps_its_statistics():
     net(IMAGES + 5)
     assert net[0].running_mean.tolist() == [0, 0, 0]
     assert net[1].running_mean.abs().sum() > 0
+
+
+def test_replicas_give_the_gradients_of_the_whole_batch():
+    whole, split = linear(), linear()
+    made(whole)(IMAGES, LABELS, generator())
+    step = made(split, TrainOptions(replicas=3))
+    step(IMAGES, LABELS, generator())
+    step.close()
+    for one, other in zip(whole.parameters(), split.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+    assert step.mean_loss() > 0
+
+
+def test_replicas_share_weights_but_not_statistics():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3))
+    step = made(net, TrainOptions(replicas=2))
+    first, second = step.replicas
+    assert first is net and second[0].weight is net[0].weight
+    assert second[1].running_mean is not net[1].running_mean
+    before = net[0].weight.detach().clone()
+    step.begin_epoch(1)
+    step(IMAGES, LABELS, generator())
+    step.close()
+    assert not torch.equal(before, second[0].weight)
+    expected = nn.functional.conv2d(IMAGES[:6], before, net[0].bias).mean((0, 2, 3))
+    torch.testing.assert_close(net[1].running_mean, 0.1 * expected, atol=1e-2, rtol=0.2)
+
+
+def test_an_error_in_a_replica_reaches_the_caller():
+    class Picky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = linear()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if (x[:, 0, 0, 0] == 99).any():
+                raise ValueError("picky")
+            return self.net(x)
+
+    step = made(Picky(), TrainOptions(replicas=2))
+    images = IMAGES.clone()
+    images[-1] = 99
+    with pytest.raises(ValueError, match="picky"):
+        step(images, LABELS, generator())
+    step.close()
