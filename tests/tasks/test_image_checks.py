@@ -7,7 +7,6 @@ import time
 import pytest
 import torch
 
-import autodl as ad
 from autodl.errors import OptionError, WeightsUnavailableError
 from autodl.models import build_network
 from autodl.models.weights_io import save_weights
@@ -45,6 +44,8 @@ def test_weights_need_a_network_by_name(digits, tmp_path):
     refused(digits, OptionError, "of which network", net=None, weights=path)
     refused(digits, OptionError, "load them into it yourself", net=made.linear(), weights=path)
     refused(digits, OptionError, "load them into it yourself", net=made.linear(), weights="pretrained")
+    mixed = ["resnet18", made.linear()]
+    refused(digits, OptionError, "load them into it yourself", net=mixed, weights="pretrained")
 
 
 def test_weights_that_do_not_fit_or_are_no_weights(digits, tmp_path):
@@ -63,14 +64,3 @@ def test_auto_and_none_ask_for_nothing(digits, monkeypatch):
     monkeypatch.setattr(image_checks, "build_network", None)
     for weights in ("auto", None):
         made.quick(weights=weights).fit(*digits.train)
-
-
-def test_names_among_choices():
-    net = made.linear()
-    assert image_checks.network_names("resnet18") == ("resnet18",)
-    assert image_checks.network_names(["resnet18", net]) == ("resnet18",)
-    assert image_checks.network_names(ad.Categorical("resnet18", "small_resnet")) == (
-        "resnet18",
-        "small_resnet",
-    )
-    assert image_checks.network_names(net) == ()

@@ -487,7 +487,7 @@ def test_own_parts_are_used(digits):
         return -float(np.abs(probs[np.arange(len(y_true)), y_true] - 1).mean())
 
     classifier = made.quick(
-        num_trials=2,
+        num_trials=4,  # the first ones are the plan's own
         searcher=Searcher(),
         executor=ad.SerialExecutor(),
         augment=augment,
@@ -551,7 +551,7 @@ def test_class_weights_change_what_is_learnt():
     labels = ["a"] * 50 + ["b"] * 10
 
     def mean_of_b(weight):
-        fitted = quick(class_weight=weight, training={"precision": "fp32"}).fit(images, labels)
+        fitted = quick(class_weight=weight, epochs=30, training={"precision": "fp32"}).fit(images, labels)
         return fitted.predict_proba(images)[:, 1].mean()
 
-    assert mean_of_b({"b": 20.0}) > mean_of_b(None) + 0.1
+    assert mean_of_b({"b": 20.0}) > mean_of_b(None) + 0.15

@@ -98,6 +98,23 @@ def test_a_network_by_name_is_the_only_one():
     }
 
 
+def test_no_choice_is_left_out_because_it_has_no_weights_here():
+    """Of several networks all start from their weights, or all from scratch."""
+    both = plan(PHOTOS, net=list(HERE))
+    assert both.recipes["head"]["backbone"].choices == HERE
+    for other in ("resnet18", made.linear(224)):
+        net = plan(PHOTOS, net=["efficientnet_lite0", other]).recipes["network"]["net"]
+        assert list(net.choices) == ["efficientnet_lite0", other]
+
+
+def test_names_among_choices():
+    net = made.linear()
+    assert image_plan.net_names("resnet18") == ("resnet18",)
+    assert image_plan.net_names(["resnet18", net]) == ("resnet18",)
+    assert image_plan.net_names(ad.Categorical("resnet18", net)) == ("resnet18",)
+    assert image_plan.net_names(net) == ()
+
+
 def test_a_users_network_is_trained_whole():
     net = made.linear()
     made_plan = plan(PHOTOS, net=net)

@@ -359,7 +359,7 @@ def test_a_module_given_to_load_is_left_alone(digits, tmp_path):
 
 def test_modules_among_choices(digits, tmp_path):
     nets = ad.Categorical(made.linear(), PlainNet(), TinyNet())
-    classifier = made.quick(net=nets, num_trials=4, seed=1).fit(*digits.train)
+    classifier = made.quick(net=nets, num_trials=8, seed=1).fit(*digits.train)
     assert classifier.leaderboard()["net"].nunique() > 1
     path = classifier.save(tmp_path / "model")
     with pytest.raises(PredictorFormatError, match="trust_code=True"):
