@@ -235,7 +235,6 @@ def _is_grey(table: ImageTable, row: int) -> bool:
 
 
 def _context(request: FitRequest, data: RunData, plan: ImagePlan) -> TrialContext:
-    workers = request.executor.num_workers if request.executor is not None else request.num_workers
     return TrialContext(
         cache=request.path / "data",
         recipes=plan.recipes,
@@ -247,7 +246,6 @@ def _context(request: FitRequest, data: RunData, plan: ImagePlan) -> TrialContex
         class_weights=class_weights(request.class_weight, data),
         shares=plan.shares,
         time_limit_s=request.time_limit_s,
-        num_workers=workers,
     )
 
 

@@ -61,9 +61,8 @@ class TrialContext:
         epochs: of every training, fixed by the caller; None: from the time left.
         batch_size: fixed by the caller; None: from the number of images.
         class_weights: weight of each class in the loss; None: equal.
-        shares: part of the run's time that the first, second, ... trial of a worker may plan for.
+        shares: part of the run's time that the first, second, ... trial may plan for.
         time_limit_s: the run's time limit in seconds; None: no limit.
-        num_workers: trials that run at once.
     """
 
     cache: Path
@@ -76,7 +75,6 @@ class TrialContext:
     class_weights: tuple[float, ...] | None
     shares: tuple[float, ...]
     time_limit_s: float | None
-    num_workers: int
 
     @property
     def in_a_hurry(self) -> bool:
@@ -133,7 +131,7 @@ class TrialContext:
         left = reporter.time_left_s
         if left is None or self.time_limit_s is None:
             return left
-        turn = min(reporter.trial_id // self.num_workers, len(self.shares) - 1)
+        turn = min(reporter.trial_id, len(self.shares) - 1)
         budget = self.shares[turn] * self.time_limit_s
         return left if left < 1.5 * budget else budget
 
