@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import copy
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,7 @@ class FakeReporter:
         self.checkpoint_dir, self.trial_id = folder, trial_id
         self.time_left_s, self.stop_at = left_s, stop_at
         self.reports: list[dict[str, float]] = []
+        self.state: Any = None
 
     def __call__(self, **metrics: float) -> None:
         self.reports.append(metrics)
@@ -43,10 +48,10 @@ class FakeReporter:
             raise TrialInterrupted(Decision.STOP)
 
     def save(self, state: Any) -> None:
-        raise AssertionError("so short a training writes no checkpoint")
+        self.state = copy.deepcopy(state)
 
-    def load(self) -> None:
-        return None
+    def load(self) -> Any:
+        return self.state
 
 
 def colour_data(root: Path, count: int = 20, *, cross_validate: bool = False) -> RunData:
@@ -71,3 +76,26 @@ def context(cache: Path, recipes: Mapping[str, Mapping[str, Any]], **changes: An
         "time_limit_s": None,
     }
     return TrialContext(cache, recipes, **{**values, **changes})
+
+
+HOLDER = """
+import fcntl, sys, time
+with open(sys.argv[1], "w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+    open(sys.argv[1] + ".released", "w").close()
+"""
+
+
+@contextlib.contextmanager
+def held_lock(path: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds the lock, for some seconds at most; it leaves a note when it lets go."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", HOLDER, str(path), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()

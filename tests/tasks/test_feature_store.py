@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
-import torch
 
 from autodl.errors import TrialError
 from autodl.models import build_network
 from autodl.tasks import feature_store
 from autodl.tasks.feature_store import FeatureStore
 from autodl.training import extract_features
-from tests.tasks import made
-
-HOLDER = """
-import fcntl, sys, time
-with open(sys.argv[1], "w") as file:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
-"""
-"""Another trial that computes the same features: holds the lock of the file for some seconds."""
+from tests.tasks import fakes, made
 
 
 class Counted:
-    """`extract_features`, with a note of each call; the first may be cut short."""
+    """`extract_features`, with a note of each call; the next one may be cut short."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
-        self.batches_before_the_deadline: int | None = None
+        self.cut = False
 
     def __call__(self, net, pixels, rows, views, **options):
         self.calls.append(views)
-        cut = self.batches_before_the_deadline
-        if cut is not None:
-            self.batches_before_the_deadline = None
-            options |= {"deadline": 0.0, "batch_size": cut}  # one batch of so many images is done
+        if self.cut:  # one batch is done whatever the deadline says
+            options |= {"deadline": 0.0, "batch_size": 4}
+        self.cut = False
         return extract_features(net, pixels, rows, views, **options)
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    counter = Counted()
-    monkeypatch.setattr(feature_store, "extract_features", counter)
+    monkeypatch.setattr(feature_store, "extract_features", counter := Counted())
     return counter
 
 
@@ -97,7 +83,7 @@ def test_each_view_backbone_and_weights_has_its_own(tmp_path, data, counted):
 
 
 def test_a_part_is_taken_for_what_it_is_and_made_whole_by_the_next(tmp_path, data, counted):
-    counted.batches_before_the_deadline = 4
+    counted.cut = True
     part = store(tmp_path, data).get("centre", None)
     assert 0 < part.rows_done < 21
     assert len(part.view("centre")) == part.rows_done
@@ -117,60 +103,39 @@ def test_a_file_whose_writer_was_killed_is_not_believed(tmp_path, data, counted)
     assert len(counted.calls) == 2
 
 
-@pytest.fixture
-def hold(tmp_path):
-    """Start another process that holds the lock of the centre's features."""
+def held(asked, seconds):
     pytest.importorskip("fcntl")
-    started = []
-
-    def start(asked, seconds):
-        lock = asked._file("centre").with_suffix(".lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-c", HOLDER, str(lock), str(seconds)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout.readline() == "held\n"
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return fakes.held_lock(asked._file("centre").with_suffix(".lock"), seconds)
 
 
-def test_waits_for_the_trial_that_computes_them(tmp_path, data, counted, hold):
+def test_waits_for_the_trial_that_computes_them(tmp_path, data, counted):
     asked = store(tmp_path, data)
-    process = hold(asked, 0.4)
-    assert asked.get("centre", time.monotonic() + 60).rows_done == 21
-    assert process.wait(timeout=10) == 0
+    with held(asked, 0.3):
+        assert asked.get("centre", time.monotonic() + 60).rows_done == 21
+    assert list((tmp_path / "features").glob("*.released"))
 
 
-def test_gives_up_waiting_at_the_deadline(tmp_path, data, counted, hold):
+def test_gives_up_waiting_at_the_deadline(tmp_path, data, counted):
     asked = store(tmp_path, data)
-    hold(asked, 60)
-    started = time.monotonic()
-    with pytest.raises(TrialError, match="another trial is still computing the features"):
-        asked.get("centre", started + 0.2)
-    assert 0.2 <= time.monotonic() - started < 10
+    with held(asked, 60):
+        started = time.monotonic()
+        with pytest.raises(TrialError, match="another trial is still computing the features"):
+            asked.get("centre", started + 0.2)
+        assert 0.2 <= time.monotonic() - started < 10
     assert counted.calls == []
 
 
-def test_takes_the_part_that_is_there_rather_than_nothing(tmp_path, data, counted, hold):
-    counted.batches_before_the_deadline = 4
+def test_takes_the_part_that_is_there_rather_than_nothing(tmp_path, data, counted):
+    counted.cut = True
     part = store(tmp_path, data).get("centre", None)
-    hold(store(tmp_path, data), 60)
-    again = store(tmp_path, data).get("centre", time.monotonic() + 0.1)
-    assert again.rows_done == part.rows_done
+    with held(store(tmp_path, data), 60):
+        again = store(tmp_path, data).get("centre", time.monotonic() + 0.1)
+    assert again.rows_done == part.rows_done < 21
     assert len(counted.calls) == 1
 
 
-def test_a_killed_trial_blocks_nobody(tmp_path, data, counted, hold):
+def test_a_killed_trial_blocks_nobody(tmp_path, data, counted):
     asked = store(tmp_path, data)
-    hold(asked, 60).kill()
-    assert asked.get("centre", time.monotonic() + 60).rows_done == 21
-
-
-def test_leave_torchs_generator_alone(tmp_path, data):
-    asked, before = store(tmp_path, data), torch.get_rng_state()
-    asked.get("centre", None)
-    assert torch.equal(before, torch.get_rng_state())
+    with held(asked, 60) as process:
+        process.kill()
+        assert asked.get("centre", time.monotonic() + 60).rows_done == 21
