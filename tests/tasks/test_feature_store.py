@@ -53,6 +53,11 @@ def direct(found, table):
     return extract_features(found.net, found.data.pixels, table.rows[: table.rows_done]).values[0]
 
 
+def held(asked, seconds):
+    pytest.importorskip("fcntl")
+    return fakes.held_lock(asked._file("centre").with_suffix(".lock"), seconds)
+
+
 def test_are_those_of_the_backbone_for_all_rows_in_a_mixed_order(tmp_path, data, counted):
     asked = store(tmp_path, data)
     assert asked.find("centre") is None
@@ -85,8 +90,10 @@ def test_each_view_backbone_and_weights_has_its_own(tmp_path, data, counted):
 def test_a_part_is_taken_for_what_it_is_and_made_whole_by_the_next(tmp_path, data, counted):
     counted.cut = True
     part = store(tmp_path, data).get("centre", None)
-    assert 0 < part.rows_done < 21
-    assert len(part.view("centre")) == part.rows_done
+    assert 0 < len(part.view("centre")) == part.rows_done < 21
+    with held(store(tmp_path, data), 60):  # rather than wait, where there is no time for it
+        again = store(tmp_path, data).get("centre", time.monotonic() + 0.1)
+    assert again.rows_done == part.rows_done
     whole = store(tmp_path, data).get("centre", None)
     assert whole.rows_done == 21
     assert len(counted.calls) == 2
@@ -103,16 +110,28 @@ def test_a_file_whose_writer_was_killed_is_not_believed(tmp_path, data, counted)
     assert len(counted.calls) == 2
 
 
-def held(asked, seconds):
-    pytest.importorskip("fcntl")
-    return fakes.held_lock(asked._file("centre").with_suffix(".lock"), seconds)
-
-
 def test_waits_for_the_trial_that_computes_them(tmp_path, data, counted):
     asked = store(tmp_path, data)
     with held(asked, 0.3):
         assert asked.get("centre", time.monotonic() + 60).rows_done == 21
     assert list((tmp_path / "features").glob("*.released"))
+
+
+def test_lets_no_other_in_while_it_computes(tmp_path, data, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    refused = []
+
+    def watched(*arguments, out, **options):
+        with out.with_suffix(".lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                refused.append(out)
+        return extract_features(*arguments, out=out, **options)
+
+    monkeypatch.setattr(feature_store, "extract_features", watched)
+    store(tmp_path, data).get("centre", None)
+    assert len(refused) == 1
 
 
 def test_gives_up_waiting_at_the_deadline(tmp_path, data, counted):
@@ -123,15 +142,6 @@ def test_gives_up_waiting_at_the_deadline(tmp_path, data, counted):
             asked.get("centre", started + 0.2)
         assert 0.2 <= time.monotonic() - started < 10
     assert counted.calls == []
-
-
-def test_takes_the_part_that_is_there_rather_than_nothing(tmp_path, data, counted):
-    counted.cut = True
-    part = store(tmp_path, data).get("centre", None)
-    with held(store(tmp_path, data), 60):
-        again = store(tmp_path, data).get("centre", time.monotonic() + 0.1)
-    assert again.rows_done == part.rows_done < 21
-    assert len(counted.calls) == 1
 
 
 def test_a_killed_trial_blocks_nobody(tmp_path, data, counted):
