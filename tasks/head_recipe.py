@@ -137,10 +137,12 @@ def _features(
     rows = centre.rows[: centre.rows_done]
     first_cut = len(rows) < len(centre.rows)
     taken_s = time.monotonic() - started
-    deadline = hard if budget_s is None else started + max(budget_s, 2.2 * taken_s)
-    fits = hard is None or deadline is None or deadline <= hard
-    if values.flip and fits and not first_cut:
-        mirrored = store.get("flip", deadline)
-        if mirrored.rows_done == len(rows):
+    if values.flip and not first_cut:
+        mirrored = store.find("flip")
+        if mirrored is None or not mirrored.complete_views:
+            deadline = hard if budget_s is None else started + max(budget_s, 2.2 * taken_s)
+            if hard is None or deadline is None or deadline <= hard:
+                mirrored = store.get("flip", deadline)
+        if mirrored is not None and mirrored.rows_done == len(rows):
             return np.stack([centre.view("centre"), mirrored.view("flip")]), rows, True
     return centre.view("centre")[None], rows, False

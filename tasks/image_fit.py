@@ -184,7 +184,10 @@ def _read(request: FitRequest, display: ProgressDisplay) -> tuple[RunData, Image
         data = RunData.open(directory)
         return data, make_plan(DataFacts(**data.facts["data"]), request.wishes, request.preset)
     if request.train is None:
-        raise DataError(f"{request.path} holds no data to resume with; pass the data again")
+        raise DataError(
+            f"the run at {request.path} was ended before its images were read; go on with "
+            f"fit(data, path={str(request.path)!r}, resume=True)"
+        )
     display.phase("reading images")
     check_labels(request.train.labels, where=request.train.origin)
     facts = look_at(request.train)

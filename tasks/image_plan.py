@@ -26,6 +26,9 @@ PHOTO_SIZE = 224
 SCRATCH_PHOTO_SIZE = 128
 """Input sides for photos, with pretrained weights and without, pixels."""
 
+ENLARGED_SIZE = 96
+"""Side to which small images are enlarged for pretrained networks, pixels."""
+
 CROP_FRACTION = 0.875
 """Part of a cached photo's side that a network sees at once, as its weights were trained."""
 
@@ -33,6 +36,9 @@ SCRATCH_SHARES = (0.08, 0.9)
 """Parts of the time limit for trials from scratch: first a quick one, so that there is something to
 show; then the best known recipe as long as it gains from it (the preset's most epochs), since a
 network that is trained for half the time loses more than a second one brings."""
+
+OWN_NET_SHARES = (0.25,)
+"""Likewise for networks of the caller's choice, of which little is known: several are to be tried."""
 
 LARGE_SET = 20_000
 """From so many images on, hold-out validation is precise enough, and folds would cost too much."""
@@ -160,7 +166,7 @@ def net_choices(net: Any) -> Sequence[Any]:
 
 
 def _transfer_plan(facts: DataFacts, wishes: Wishes, backbones: tuple[str, ...]) -> ImagePlan:
-    input_size = wishes.input_size or PHOTO_SIZE
+    input_size = wishes.input_size or (PHOTO_SIZE if facts.side > SMALL_SIDE else ENLARGED_SIZE)
     weights = "pretrained" if wishes.weights == "auto" else wishes.weights
     flip = not facts.grey
     head: dict[str, Any] = {
@@ -226,22 +232,28 @@ def _scratch_plan(facts: DataFacts, wishes: Wishes, preset: Preset) -> ImagePlan
         "label_smoothing": Real(0.0, 0.2, default=0.1),
         "mixup": Categorical(0.0, 0.2),
     }
-    portfolio: tuple[Config, ...] = ({"label_smoothing": 0.0}, {})
-    if wishes.net is None:
-        first, *larger = preset.widths
-        quick: Config = {"net/width": first, "label_smoothing": 0.0}
-        # The second of its width is for the ensemble: on two workers both are trained at once.
-        again: Config = {"net/width": first, "label_smoothing": 0.05}
-        others: list[Config] = [{"net/width": width} for width in larger]
-        portfolio = (quick, {"net/width": first}, again, *others)
     return ImagePlan(
         recipes={"network": recipe},
-        portfolio=portfolio,
-        shares=SCRATCH_SHARES,
+        portfolio=_scratch_portfolio(net, wishes, preset),
+        shares=SCRATCH_SHARES if wishes.net is None else OWN_NET_SHARES,
         input_size=input_size,
         cache_size=cache_size,
         cross_validate=False,
     )
+
+
+def _scratch_portfolio(net: Any, wishes: Wishes, preset: Preset) -> tuple[Config, ...]:
+    """Known recipes, cheapest first; of several networks of the caller's each once."""
+    if isinstance(net, Categorical):
+        return tuple({"net": name} for name in net.names)
+    if wishes.net is not None:
+        return ({},)
+    first, *larger = preset.widths
+    quick: Config = {"net/width": first, "label_smoothing": 0.0}
+    # The second of its width is for the ensemble: on two workers both are trained at once.
+    again: Config = {"net/width": first, "label_smoothing": 0.05}
+    others: list[Config] = [{"net/width": width} for width in larger]
+    return (quick, {"net/width": first}, again, *others)
 
 
 def _net(net: Any, preset: Preset) -> Any:

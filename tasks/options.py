@@ -103,7 +103,7 @@ class Preset:
 
 PRESETS = {
     "fast": Preset(120, epochs=12, finetune_epochs=2, max_epochs=40, widths=(16, 32)),
-    "medium": Preset(600, epochs=30, finetune_epochs=4, max_epochs=120, widths=(32, 64)),
+    "medium": Preset(600, epochs=30, finetune_epochs=4, max_epochs=200, widths=(32, 64)),
     "best": Preset(3600, epochs=80, finetune_epochs=10, max_epochs=300, widths=(32, 64), first_map=32),
 }
 

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,24 +122,25 @@ def extract_features(  # noqa: PLR0913  # facade; all but the first three have w
     functions = {name: extractor.view_function(name) for name in views}
     batches = PixelBatches(pixels, None, todo, batch_size)
     extractor.choose_plan(batches, precision)
-    values = _storage(out, (len(functions), len(todo), net.feature_dim))
-    done = dict.fromkeys(functions, 0)
-    number, total = 0, len(functions) * len(batches)
-    for layer, (name, function) in enumerate(functions.items()):
-        for features in extractor.features(batches, name, function):
-            start = done[name]
-            values[layer, start : start + len(features)] = features
-            done[name] += len(features)
-            number += 1
-            if on_progress is not None:
-                on_progress(number, total)
-            if deadline is not None and time.monotonic() + extractor.slowest_s >= deadline:
+    shape = (len(functions), len(todo), net.feature_dim)
+    with _storage(out, shape) as values:
+        done = dict.fromkeys(functions, 0)
+        number, total = 0, len(functions) * len(batches)
+        for layer, (name, function) in enumerate(functions.items()):
+            for features in extractor.features(batches, name, function):
+                start = done[name]
+                values[layer, start : start + len(features)] = features
+                done[name] += len(features)
+                number += 1
+                if on_progress is not None:
+                    on_progress(number, total)
+                if deadline is not None and time.monotonic() + extractor.slowest_s >= deadline:
+                    break
+            if done[name] < len(todo):
                 break
-        if done[name] < len(todo):
-            break
-    table = FeatureTable(values, tuple(functions), todo, tuple(done.values()), extractor.plan)
-    if out is not None:
-        _describe(out, table)
+        table = FeatureTable(values, tuple(functions), todo, tuple(done.values()), extractor.plan)
+        if out is not None:
+            _publish(out, table)
     return table
 
 
@@ -221,18 +222,34 @@ class _Extractor:
         return self.preprocess.normalise(images, self.plan.input_dtype, self.plan.channels_last)
 
 
-def _storage(out: Path | None, shape: tuple[int, int, int]) -> NDArray[np.floating]:
+@contextmanager
+def _storage(out: Path | None, shape: tuple[int, int, int]) -> Iterator[Floats]:
+    """Where features go: memory, or a temporary file that is gone afterwards unless it was published."""
     if out is None:
-        return np.zeros(shape, np.float32)
+        yield np.zeros(shape, np.float32)
+        return
     out.parent.mkdir(parents=True, exist_ok=True)
-    return open_memmap(out, mode="w+", dtype=np.float16, shape=shape)
+    temporary = _unfinished(out)
+    try:
+        yield open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _describe(out: Path, table: FeatureTable) -> None:
-    """Write the description last and in one go: features without one are not believed."""
+def _unfinished(out: Path) -> Path:
+    return out.with_name(f".{out.name}.{os.getpid()}.tmp")
+
+
+def _publish(out: Path, table: FeatureTable) -> None:
+    """Put the features in their place, then their description: without one they are not believed.
+
+    Readers of older features keep the file that they have mapped.
+    """
     if isinstance(table.values, np.memmap):
         table.values.flush()
     facts = {"views": table.views, "done": table.done, "rows": table.rows.tolist()}
     temporary = out.with_suffix(".json.tmp")
     temporary.write_text(json.dumps(facts))
+    out.with_suffix(".json").unlink(missing_ok=True)  # it speaks of the file that goes now
+    os.replace(_unfinished(out), out)
     os.replace(temporary, out.with_suffix(".json"))

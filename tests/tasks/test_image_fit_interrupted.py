@@ -184,7 +184,7 @@ def test_resume_of_a_run_whose_images_were_never_read_takes_the_data_again(digit
         patch.setattr("autodl.tasks.image_fit.prepare", die)
         with pytest.raises(Killed):
             made.quick(path=path).fit(*digits.train)
-    with pytest.raises(DataError, match=r"pass the data again"):
+    with pytest.raises(DataError, match=r"resume=True"):
         ImageClassification.resume(path, net=made.linear())
     assert made.quick(path=path).fit(*digits.train, resume=True).predict(digits.X[:2]).shape == (2,)
 

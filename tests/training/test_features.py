@@ -119,3 +119,27 @@ def test_unknown_views_are_refused(net, pixels):
 def test_keys_differ_with_what_they_name():
     assert feature_key("a", 224) != feature_key("a", 240)
     assert feature_key("a", 224) == feature_key("a", 224)
+
+
+def test_features_that_are_computed_again_replace_the_old_ones_only_when_done(net, pixels, tmp_path):
+    out = tmp_path / "features.npy"
+    partial = extract_features(
+        net, pixels, None, ("centre",), precision=FP32, device="cpu", batch_size=8, deadline=0.0, out=out
+    )
+    assert 0 < partial.rows_done < len(pixels)
+    held = open_features(out).view("centre").copy()
+
+    class Cut(BaseException):
+        pass
+
+    def cut(done: int, total: int) -> None:
+        raise Cut
+
+    with pytest.raises(Cut):
+        extract_features(
+            net, pixels, None, ("centre",), precision=FP32, batch_size=8, out=out, on_progress=cut
+        )
+    np.testing.assert_array_equal(open_features(out).view("centre"), held)
+    extract_features(net, pixels, None, ("centre",), precision=FP32, batch_size=8, out=out)
+    assert open_features(out).complete_views == ("centre",)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["features.json", "features.npy"]
