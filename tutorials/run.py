@@ -13,6 +13,10 @@ HTML comments, which a reader does not see, steer the block that follows them:
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: idle threads must not spin
+
 import argparse
 import contextlib
 import re
