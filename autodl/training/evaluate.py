@@ -20,7 +20,7 @@ Forward = Callable[[Tensor], Tensor]
 
 EVAL_BATCH = 128
 FAST_FROM = 64  # images from which making a faster copy of the network pays
-EVAL_PIXELS = 32 * 224 * 224  # larger images go in smaller batches
+EVAL_PIXELS = 6 * 224 * 224  # larger images go in smaller batches, see `features.FEATURE_BATCH`
 
 
 def predict_probs(  # noqa: PLR0913  # facade; all but the first two have working defaults

@@ -70,7 +70,7 @@ def test_weights_of_another_network_are_refused_with_the_keys(tmp_path: Path) ->
     torch.save(build_network("small_resnet", 2, width=8, seed=0).state_dict(), path)
     with pytest.raises(WeightsUnavailableError, match=r"of another shape: backbone\.stem\.0\.weight \(8, 3"):
         build_network("small_resnet", 2, width=4, weights=path)
-    with pytest.raises(WeightsUnavailableError, match=r"missing: backbone\.blocks\.0\.1\.conv1\.weight"):
+    with pytest.raises(WeightsUnavailableError, match=r"missing: backbone\.blocks\.0\.1\.bn1\.weight"):
         build_network("small_resnet", 2, width=8, blocks=2, weights=path)
     with pytest.raises(WeightsUnavailableError, match=r"unexpected: backbone\.blocks\.3"):
         build_network("small_resnet", 2, width=8, stages=3, weights=path)
