@@ -72,5 +72,5 @@ def test_weights_of_another_network_are_refused_with_the_keys(tmp_path: Path) ->
         build_network("small_resnet", 2, width=4, weights=path)
     with pytest.raises(WeightsUnavailableError, match=r"missing: backbone\.blocks\.0\.1\.bn1\.weight"):
         build_network("small_resnet", 2, width=8, blocks=2, weights=path)
-    with pytest.raises(WeightsUnavailableError, match=r"unexpected: backbone\.blocks\.3"):
-        build_network("small_resnet", 2, width=8, stages=3, weights=path)
+    with pytest.raises(WeightsUnavailableError, match=r"unexpected: backbone\.blocks\.2"):
+        build_network("small_resnet", 2, width=8, stages=2, weights=path)
