@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -113,6 +114,17 @@ def test_every_page_is_in_the_site():
     Loader.add_multi_constructor("", lambda loader, suffix, node: None)  # mkdocs' !!python tags
     nav = yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]
     assert sorted(files_of(nav)) == [str(page.relative_to(TUTORIALS)) for page in PAGES]
+
+
+def test_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) > len(PAGES)  # and a page for 404
+    for page in pages:
+        loaded = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=\"?(?:https?:)?//", page.read_text())
+        assert loaded == [], page
 
 
 def files_of(entry: Any) -> list[str]:
