@@ -111,7 +111,7 @@ class ImageClassification:
             resume: go on with the run at `path`.
             on_bad_image: "skip" and report unreadable images, or "raise".
             verbosity: 0 nothing, 1 plain lines, 2 live progress, 3 every report.
-            callbacks: objects with hooks of `autodl.callbacks`.
+            callbacks: objects with hooks of `autodl.engine.callbacks`.
             **aliases: ``time_limits``, ``search_strategy``, ``preset``.
 
         Returns:

@@ -121,7 +121,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             label: the label column of a table; None: found by name.
             image: the image column of a table; None: found by name.
             resume: go on with the run at `path`.
-            callbacks: objects with hooks of `autodl.callbacks`.
+            callbacks: objects with hooks of `autodl.engine.callbacks`.
         """
         started_at = time.time()
         request = image_request.make_request(

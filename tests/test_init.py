@@ -1,4 +1,5 @@
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -55,3 +56,21 @@ def test_the_bare_import_is_next_to_nothing():
     """numpy alone would double the time of ``autodl --help``."""
     code = "import sys; before = len(sys.modules); import autodl; sys.exit(len(sys.modules) - before > 20)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_idle_threads_are_told_not_to_spin_unless_the_user_says_otherwise():
+    code = "import os, autodl; print(os.environ['OMP_WAIT_POLICY'])"
+
+    def policy(**environment: str) -> str:
+        kept = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**kept, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return run.stdout.strip()
+
+    assert policy() == "PASSIVE"
+    assert policy(OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"

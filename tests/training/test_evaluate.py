@@ -53,4 +53,4 @@ def test_the_deadline_cuts_between_batches(toy, make_net):
 
 def test_batches_are_smaller_for_larger_images():
     assert eval_batches(np.zeros((1, 8, 8, 3), np.uint8)).batch_size == 128
-    assert eval_batches(np.zeros((1, 448, 448, 3), np.uint8)).batch_size == 8
+    assert eval_batches(np.zeros((1, 224, 224, 3), np.uint8)).batch_size == 6
