@@ -41,6 +41,10 @@ READING_PART = 0.4
 LEAST_TRIAL_PART = 0.05
 """No trial is started when less than this part of the time limit is left."""
 
+WORTH_WORKERS_S = 30.0
+"""Shortest time limit that several workers are started for: each imports torch first, which takes two
+seconds on a quiet machine and ten on a busy one."""
+
 GREY_SAMPLE = 48
 """Images looked at to tell whether the data is grey."""
 
@@ -131,6 +135,7 @@ def fit_images(request: FitRequest) -> FitOutcome:
         data, plan = _read(request, display)
         space = plan.space
         context = _context(request, data, plan)
+        executor = _executor(request, display)
         tuner = Tuner(
             ImageTrial(context),
             space,
@@ -138,8 +143,8 @@ def fit_images(request: FitRequest) -> FitOutcome:
             scheduler=get_scheduler(
                 request.scheduler, max_resource=request.epochs or request.preset.max_epochs
             ),
-            executor=_executor(request),
-            options=_run_options(request),
+            executor=executor,
+            options=_run_options(request, executor.num_workers),
             path=request.path,
             callbacks=(display, *request.callbacks),
         )
@@ -281,15 +286,20 @@ def class_weights(wanted: Any, data: RunData) -> tuple[float, ...] | None:
     return tuple((raw * counts.sum() / (raw * counts).sum()).tolist())
 
 
-def _executor(request: FitRequest) -> Executor:
+def _executor(request: FitRequest, display: ProgressDisplay) -> Executor:
     if request.executor is not None:
         return request.executor
+    limit = request.time_limit_s
+    if request.num_workers > 1 and limit is not None and limit < WORTH_WORKERS_S:
+        display.message(
+            f"one worker, in this process: a limit of {limit:g} s would be over before others have started"
+        )
+        return SerialExecutor()
     return SerialExecutor() if request.num_workers == 1 else JoblibExecutor(request.num_workers)
 
 
-def _run_options(request: FitRequest) -> RunOptions:
+def _run_options(request: FitRequest, workers: int) -> RunOptions:
     limit = request.time_limit_s
-    workers = request.executor.num_workers if request.executor is not None else request.num_workers
     return RunOptions(
         Objective(request.metric.name, request.metric.mode),
         num_trials=request.num_trials,

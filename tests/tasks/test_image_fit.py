@@ -555,3 +555,9 @@ def test_class_weights_change_what_is_learnt():
         return fitted.predict_proba(images)[:, 1].mean()
 
     assert mean_of_b({"b": 20.0}) > mean_of_b(None) + 0.15
+
+
+def test_a_limit_too_short_for_workers_to_start_is_kept_without_them(digits, capsys):
+    classifier = made.quick(time_limit=20, num_workers=2, verbosity=1).fit(*digits.train)
+    assert "one worker, in this process" in capsys.readouterr().err
+    assert set(classifier.leaderboard()["worker"]) == {"serial"}
