@@ -51,7 +51,7 @@ def child(path: str, workers: int, resume: bool) -> None:
         classifier = ImageClassification.fit(
             (images[:1000], labels[:1000]),
             num_trials=NUM_TRIALS,
-            epochs=8,
+            epochs=3,
             num_workers=workers,
             path=path,
             verbosity=0,
