@@ -174,8 +174,3 @@ class BayesianSearcher:
             f"BayesianSearcher(surrogate={self.surrogate!r}, acquisition={self.acquisition!r}, "
             f"num_initial={self.num_initial})"
         )
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
