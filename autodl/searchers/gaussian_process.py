@@ -145,6 +145,11 @@ class GaussianProcess:
             self.mean,
         )
 
+    def fitted(self) -> Array:
+        """The means at the model's own points: (n, m), between the targets where there is noise."""
+        fitted: Array = self.y.reshape(len(self.y), -1) - self.hyperparameters.noise * self._alpha
+        return fitted
+
     def _cross(self, points: Array) -> Array:
         squared = squared_distances(points * self._inverse_scales, self._scaled)
         return self.hyperparameters.variance * matern52(squared)
