@@ -1,6 +1,7 @@
 """Searchers propose configs and learn from their reports."""
 
 from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.points import PortfolioSearcher
 from autodl.searchers.protocol import BindableSearcher, Searcher
@@ -10,6 +11,7 @@ from autodl.searchers.registry import get_searcher
 __all__ = [
     "BayesianSearcher",
     "BindableSearcher",
+    "GPSearcher",
     "GridSearcher",
     "PortfolioSearcher",
     "RandomSearcher",

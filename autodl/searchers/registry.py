@@ -7,6 +7,7 @@ from typing import Any
 from autodl.errors import OptionError
 from autodl.plugins import look_up
 from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.random_search import RandomSearcher
@@ -15,6 +16,7 @@ SEARCHERS: dict[str, Any] = {
     "random": RandomSearcher,
     "grid": GridSearcher,
     "bayesian": BayesianSearcher,
+    "gp": GPSearcher,
 }
 
 
