@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autodl import executors, optim, schedulers, searchers, spaces
-    from autodl.executors import JoblibExecutor, SerialExecutor
+    from autodl.executors import JoblibExecutor, SerialExecutor, SimulatedExecutor
+    from autodl.simulation import simulate
     from autodl.spaces import Bool, Categorical, Dict, Int, List, Real, args, func, obj
     from autodl.tasks import ImageClassification, ImageClassifier
     from autodl.tuner import tune
@@ -33,6 +34,7 @@ __all__ = [
     "List",
     "Real",
     "SerialExecutor",
+    "SimulatedExecutor",
     "__version__",
     "args",
     "executors",
@@ -41,6 +43,7 @@ __all__ = [
     "optim",
     "schedulers",
     "searchers",
+    "simulate",
     "spaces",
     "tune",
 ]
@@ -57,6 +60,7 @@ _HOMES: dict[str, str | None] = {
     "List": "autodl.spaces",
     "Real": "autodl.spaces",
     "SerialExecutor": "autodl.executors",
+    "SimulatedExecutor": "autodl.executors",
     "args": "autodl.spaces",
     "executors": None,
     "func": "autodl.spaces",
@@ -64,6 +68,7 @@ _HOMES: dict[str, str | None] = {
     "optim": None,
     "schedulers": None,
     "searchers": None,
+    "simulate": "autodl.simulation",
     "spaces": None,
     "tune": "autodl.tuner",
 }

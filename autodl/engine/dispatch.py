@@ -28,7 +28,7 @@ class Clock:
         elapsed_s: seconds since the run's start, earlier sessions included.
         is_over: True once the run ends: deadline or Ctrl-C.
         is_closing: True once too little time is left to start a trial.
-        deadline: ``time.time()`` at which jobs are cut; None: never.
+        deadline: moment of the executor's clock (``time.time()``) at which jobs are cut; None: never.
     """
 
     elapsed_s: Callable[[], float]
@@ -117,6 +117,7 @@ class Dispatcher:
             threads=self._options.threads,
             deadline=self._clock.deadline,
             to_resource=launch.to_resource,
+            done=trial.resource,
         )
         self.running[trial.trial_id] = job
         self._callbacks.emit("on_trial_start", trial)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,11 @@ class Tuner:
         path: str | Path | None = None,
         callbacks: Iterable[object] = (),
     ) -> None:
-        self._started_at = time.time() if options.started_at is None else options.started_at
+        virtual: Callable[[], float] | None = getattr(executor, "clock", None)
+        self._clock = time.time if virtual is None else virtual
+        # `started_at` is of the real clock: an executor with a time of its own starts when asked.
+        given = options.started_at if virtual is None else None
+        self._started_at = self._clock() if given is None else given
         limit = options.time_limit_s
         self._deadline = None if limit is None else self._started_at + limit
         self._space = space
@@ -114,7 +118,7 @@ class Tuner:
     @property
     def elapsed_s(self) -> float:
         """Seconds since the run's start, earlier sessions included."""
-        return self._before_s + time.time() - self._started_at
+        return self._before_s + self._clock() - self._started_at
 
     @property
     def num_workers(self) -> int:
@@ -161,7 +165,7 @@ class Tuner:
             return
         check_header(events[0], self._header, self._directory.journal_path)
         replayed = Replay(self._state).run(events[1:])
-        self._before_s = replayed.elapsed_s - (time.time() - self._started_at)
+        self._before_s = replayed.elapsed_s - (self._clock() - self._started_at)
         if replayed.divergence is not None:
             warnings.warn(
                 f"resuming {self.path}: {replayed.divergence}. The journal is kept, but the run goes on "
@@ -214,7 +218,7 @@ class Tuner:
 
     def _poll(self, timeout_s: float) -> None:
         if self._deadline is not None and not self._is_late():
-            timeout_s = min(timeout_s, max(0.0, self._deadline - time.time()))
+            timeout_s = min(timeout_s, max(0.0, self._deadline - self._clock()))
         with self._guard.outside():
             self._executor.poll(self._handle, timeout_s)
 
@@ -223,7 +227,7 @@ class Tuner:
             return self._dispatcher.handle(message)
 
     def _is_late(self, grace_s: float = 0.0) -> bool:
-        return self._deadline is not None and time.time() >= self._deadline + grace_s
+        return self._deadline is not None and self._clock() >= self._deadline + grace_s
 
     def _is_closing(self) -> bool:
         return self._is_late(-self._options.least_trial_s)

@@ -26,6 +26,7 @@ class Job:
         threads: CPU threads the trial may use; None leaves the libraries' own choice.
         deadline: wall-clock moment (``time.time()``) at which the trial is cut; None: never.
         to_resource: pause the trial once it reported this resource; None: to its own end.
+        done: highest resource that earlier attempts reported; 0 at first.
     """
 
     trial_id: int
@@ -37,6 +38,7 @@ class Job:
     threads: int | None = None
     deadline: float | None = None
     to_resource: int | None = None
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ class Decision(StrEnum):
 @runtime_checkable
 class Executor(Protocol):
     """Runs jobs. Used as a context manager by the tuner: leaving it frees all workers.
+
+    An executor may have a method ``clock() -> float``: the run's time in seconds, instead of
+    ``time.time()``, for limits, journal and deadlines.
 
     One job a worker at a time. Messages of one trial arrive in order; nothing of a job comes
     after its `Finished`, `Failed` or `Lost`.

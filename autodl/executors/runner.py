@@ -39,13 +39,14 @@ def run_job(job: Job, ask: Ask, *, worker: str, cutoff: Cutoff | None = None) ->
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: a trial that exits must not end the run
-        return _failed(job, error, worker)
+        return failed_message(job, error, worker)
     finally:
         cutoff.disarm()
     return Finished(job.trial_id, job.attempt, decision, worker)
 
 
-def _failed(job: Job, error: BaseException, worker: str) -> Failed:
+def failed_message(job: Job, error: BaseException, worker: str) -> Failed:
+    """What the driver is told of a job that raised."""
     reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
     text = "".join(traceback.format_exception(error))
     if len(text) > MAX_TRACEBACK:
