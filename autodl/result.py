@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autodl.errors import TrialError
+from autodl.objectives import Goals
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Trial, TrialState
 
@@ -28,6 +29,7 @@ class TuneResult:
         space: the search space; None for a run without one.
         stopped_by: ``"num_trials"``, ``"time_limit"``, ``"exhausted"`` (the searcher had nothing
             more to propose), ``"interrupted"`` (Ctrl-C) or ``"journal"`` (it could not be written).
+        goals: all metrics and constraints; `metric` and `mode` are those of the first.
     """
 
     trials: list[Trial]
@@ -37,15 +39,18 @@ class TuneResult:
     seconds: float
     space: SearchSpace | None
     stopped_by: str
+    goals: Goals | None = None
 
     @property
     def best_trial(self) -> Trial | None:
         """The trial with the best value, the earliest of equals; None when none reported one.
 
+        With several metrics the first one decides; `pareto_front` has all trials worth a look. One
+        that misses a constraint is best only where no trial keeps them all: it misses them least.
         A failed trial counts only where no other reported: what came before its failure (a NaN,
         say) may be all there is.
         """
-        scored = [(t, report.score or 0.0) for t in self.trials if (report := t.best) is not None]
+        scored = [(t, report.merit) for t in self.trials if (report := t.best) is not None]
         sound = [pair for pair in scored if pair[0].state is not TrialState.FAILED]
         winner = max(sound or scored, key=lambda pair: pair[1], default=None)
         return None if winner is None else winner[0]

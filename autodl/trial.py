@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -38,7 +39,9 @@ class Report:
         resource: fidelity of the measurement (epochs done, from 1); at the end, the resource spent.
         value: the metric as the user reports it; at the end, the trial's best; None if it never reported.
         score: the same where larger is better, whatever the mode; None with `value`.
-        metrics: all that the trial reported with it.
+        metrics: all that the trial reported with it; metrics that the run's goals name and that the
+            trial left out here keep their last value.
+        violation: how far the run's constraints are missed, relative to their bounds; 0: feasible.
     """
 
     trial_id: int
@@ -48,6 +51,12 @@ class Report:
     value: float | None
     score: float | None
     metrics: dict[str, float] = field(default_factory=dict)
+    violation: float = 0.0
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What reports are compared by, larger is better: first the constraints, then the score."""
+        return -self.violation, -math.inf if self.score is None else self.score
 
 
 @dataclass(slots=True)
@@ -69,9 +78,9 @@ class Trial:
 
     @property
     def best(self) -> Report | None:
-        """The report with the highest score, the earliest of equals."""
+        """The report with the highest score, the earliest of equals; feasible ones go first."""
         scored = [r for r in self.reports if r.score is not None]
-        return max(scored, key=lambda r: r.score or 0.0, default=None)
+        return max(scored, key=lambda r: r.merit, default=None)
 
     @property
     def resource(self) -> int:

@@ -14,12 +14,14 @@ from autodl.errors import OptionError
 from autodl.executors.joblib_pool import JoblibExecutor
 from autodl.executors.protocol import Executor
 from autodl.executors.serial import SerialExecutor
+from autodl.objectives import ConstraintsLike, infer_mode, make_goals
 from autodl.result import TuneResult
 from autodl.schedulers.protocol import Scheduler
 from autodl.schedulers.registry import get_scheduler
 from autodl.searchers.points import PortfolioSearcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.registry import get_searcher
+from autodl.searchers.scalarised import for_goals
 from autodl.spaces.base import Space
 from autodl.spaces.decorators import Args, TunableFunction
 from autodl.spaces.nested import Dict
@@ -29,7 +31,6 @@ from autodl.trial import Config, Value
 
 __all__ = ["Objective", "RunOptions", "Tuner", "infer_mode", "make_executor", "tune"]
 
-_SMALLER_IS_BETTER = ("loss", "error", "mse", "mae", "rmse", "perplexity", "latency", "time")
 _ENDLESS = ("random", "bayesian")
 """Searchers that never run out of proposals in an infinite space."""
 
@@ -38,8 +39,9 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     function: TunableFunction | Callable[..., Any],
     space: SearchSpace | Space | Mapping[str, Any] | None = None,
     *,
-    metric: str,
-    mode: str | None = None,
+    metric: str | Sequence[str],
+    mode: str | Sequence[str | None] | None = None,
+    constraints: ConstraintsLike = None,
     searcher: str | Searcher = "random",
     scheduler: str | Scheduler = "fifo",
     num_trials: int | None = None,
@@ -59,9 +61,12 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     Args:
         function: decorated by `autodl.args`; or, with `space`, any ``function(args, reporter)``.
         space: the search space of an undecorated function.
-        metric: what trials report by ``reporter(accuracy=...)``.
-        mode: ``"min"`` or ``"max"``; None: "min" if the metric's name says loss, error, mse, mae,
+        metric: what trials report by ``reporter(accuracy=...)``; several names search the best
+            trade-offs between them, see `TuneResult.pareto_front`.
+        mode: ``"min"`` or ``"max"``, or one for each metric; None: "min" if the metric's name says loss, error, mse, mae,
             rmse, perplexity, latency or time, else "max".
+        constraints: what a config must keep to be of use: ``{"latency_ms": "<= 20"}``, or triples
+            such as ``("latency_ms", "<=", 20)``. Any metric that trials report can be bounded.
         searcher: a name ("random", "grid", "bayesian") or any object with `suggest` and `observe`.
         scheduler: a name ("fifo", "asha") or any object with `handle`.
         num_trials: how many trials at most. This or `time_limit` is needed unless the searcher
@@ -94,18 +99,21 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         True
     """
     started_at = time.time()
+    goals = make_goals(metric, mode, constraints)
     options = RunOptions(
-        Objective(metric, infer_mode(metric) if mode is None else mode),
+        goals.objectives[0],
         num_trials,
         parse_time_limit(time_limit),
         seed,
         resume,
         keep_checkpoints,
         started_at=started_at,
+        further_objectives=goals.objectives[1:],
+        constraints=goals.constraints,
     )
     run, search_space = _with_space(function, space)
     _check_limits(searcher, options, search_space)
-    made = get_searcher(searcher)
+    made = for_goals(get_searcher(searcher), goals)
     if points_to_evaluate:
         made = PortfolioSearcher(points_to_evaluate, then=made)
     tuner = Tuner(
@@ -119,12 +127,6 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         callbacks=callbacks,
     )
     return tuner.run()
-
-
-def infer_mode(metric: str) -> str:
-    """What is better, "min" or "max", by the words in the metric's name; see `tune`."""
-    words = str(metric).lower().replace("-", "_").replace("/", "_").split("_")
-    return "min" if any(word in _SMALLER_IS_BETTER for word in words) else "max"
 
 
 def make_executor(num_workers: int) -> Executor:

@@ -20,9 +20,10 @@ from autodl.engine.state import SearchState
 from autodl.engine.types import Idle, RunOptions
 from autodl.errors import AllTrialsFailedError, JournalError
 from autodl.executors.protocol import Decision, Executor, Message
+from autodl.objectives import Goals
 from autodl.result import TuneResult
 from autodl.schedulers.protocol import Scheduler
-from autodl.searchers.protocol import BindableSearcher, Searcher
+from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Trial, TrialState
 
@@ -77,8 +78,8 @@ class Tuner:
         self._options = options
         self._executor = executor
         self._callbacks = Callbacks(callbacks)
-        self._header = header(space, searcher, scheduler, options.objective, options.seed)
-        self._state = SearchState(space, searcher, scheduler, options.objective, options.num_trials)
+        self._header = header(space, searcher, scheduler, options.goals, options.seed)
+        self._state = SearchState(space, searcher, scheduler, options.goals, options.num_trials)
         self._directory = RunDirectory(path, options.keep_checkpoints)
         self._guard = InterruptGuard()
         self._before_s = 0.0  # the run's clock at the end of earlier sessions
@@ -103,6 +104,11 @@ class Tuner:
     def mode(self) -> str:
         """``"min"`` or ``"max"``."""
         return self._options.objective.mode
+
+    @property
+    def goals(self) -> Goals:
+        """All objectives and constraints."""
+        return self._options.goals
 
     @property
     def num_trials(self) -> int | None:
@@ -139,6 +145,8 @@ class Tuner:
             AllTrialsFailedError: no trial ever reported the metric, and at least one failed.
             KeyboardInterrupt: Ctrl-C was pressed twice; the first ends the run with what it has.
         """
+        if isinstance(self._searcher, GoalSearcher):
+            self._searcher.bind_objectives(self._options.goals)
         if isinstance(self._searcher, BindableSearcher) and self._space is not None:
             self._searcher.bind(self._space, seed=self._options.seed)
         events = self._directory.open(resume=self._options.resume)
@@ -247,5 +255,12 @@ class Tuner:
                 f"{failed[0].config}:\n{failed[0].error}"
             )
         return TuneResult(
-            self.trials, self.metric, self.mode, self.path, self.elapsed_s, self._space, stopped_by
+            self.trials,
+            self.metric,
+            self.mode,
+            self.path,
+            self.elapsed_s,
+            self._space,
+            stopped_by,
+            self.goals,
         )

@@ -14,32 +14,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodl.engine.state import SearchState
-from autodl.engine.types import Idle, Launch, Objective
+from autodl.engine.types import Idle, Launch
 from autodl.errors import JournalError
 from autodl.executors.protocol import Decision
 from autodl.journal import JOURNAL_VERSION
+from autodl.objectives import Goals
 from autodl.schedulers.protocol import Scheduler
 from autodl.searchers.protocol import Searcher
 from autodl.spaces.search_space import SearchSpace
 
-_MUST_MATCH = ("metric", "mode", "seed", "space", "searcher", "scheduler")
+_MUST_MATCH = ("metric", "mode", "objectives", "constraints", "seed", "space", "searcher", "scheduler")
 
 
 def header(
-    space: SearchSpace | None, searcher: Searcher, scheduler: Scheduler, objective: Objective, seed: int
+    space: SearchSpace | None, searcher: Searcher, scheduler: Scheduler, goals: Goals, seed: int
 ) -> dict[str, Any]:
     """The journal's first event: what the run is, and what a resumed run must agree on."""
-    return {
+    first = goals.objectives[0]
+    head: dict[str, Any] = {
         "event": "run",
         "version": JOURNAL_VERSION,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "metric": objective.metric,
-        "mode": objective.mode,
+        "metric": first.metric,
+        "mode": first.mode,
         "seed": seed,
         "searcher": type(searcher).__name__,
         "scheduler": type(scheduler).__name__,
         "space": None if space is None else space.to_json(),
     }
+    return head if goals.is_simple else head | goals.to_json()
 
 
 def check_header(found: dict[str, Any], expected: dict[str, Any], path: object) -> None:
@@ -55,12 +58,12 @@ def check_header(found: dict[str, Any], expected: dict[str, Any], path: object) 
             f"{path} was written by a newer autodl (journal version {found['version']}, this one reads "
             f"up to {JOURNAL_VERSION}): upgrade autodl"
         )
-    differs = [key for key in _MUST_MATCH if found.get(key) != expected[key]]
+    differs = [key for key in _MUST_MATCH if found.get(key) != expected.get(key)]
     if differs:
         shown = "; ".join(
             "space: other labels or domains"
             if key == "space"
-            else f"{key}: {found.get(key)!r} there, {expected[key]!r} here"
+            else f"{key}: {found.get(key)!r} there, {expected.get(key)!r} here"
             for key in differs
         )
         raise JournalError(

@@ -35,7 +35,7 @@ class RunDirectory:
             self.path = Path(path).expanduser().absolute()
         self.journal_path = self.path / JOURNAL_NAME
         self._keep = keep_checkpoints
-        self._kept: list[tuple[float, int]] = []  # heap of (score, -trial_id): the worst first
+        self._kept: list[tuple[tuple[float, float], int]] = []  # heap of (merit, -trial_id): the worst first
         self._journal: Journal | None = None
 
     def open(self, *, resume: bool) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ class RunDirectory:
         if best is None or best.score is None:
             self._remove(trial.trial_id)
             return
-        heapq.heappush(self._kept, (best.score, -trial.trial_id))
+        heapq.heappush(self._kept, (best.merit, -trial.trial_id))
         if len(self._kept) > self._keep:
             self._remove(-heapq.heappop(self._kept)[1])
 

@@ -6,14 +6,15 @@ happens; a resumed run feeds it the journal. Both end in the same state.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from autodl.engine.judge import Judge
 from autodl.engine.types import Idle, Launch, Objective, Verdict
 from autodl.errors import ConfigError, OptionError
 from autodl.executors.protocol import Decision
+from autodl.objectives import Goals
 from autodl.schedulers.protocol import (
     Action,
     Continue,
@@ -56,7 +57,7 @@ class SearchState:
         space: what configs must belong to; None: anything goes.
         searcher: proposes configs.
         scheduler: decides how long trials run.
-        objective: what is measured.
+        objective: what is measured; `Goals` for several metrics or constraints.
         num_trials: how many trials at most; None: no limit.
     """
 
@@ -65,11 +66,11 @@ class SearchState:
         space: SearchSpace | None,
         searcher: Searcher,
         scheduler: Scheduler,
-        objective: Objective,
+        objective: Objective | Goals,
         num_trials: int | None,
     ) -> None:
         self.trials: list[Trial] = []
-        self.objective = objective
+        self._judge = Judge(objective if isinstance(objective, Goals) else Goals((objective,)))
         self.num_trials = num_trials
         self.num_scored = 0  # trials that reported the metric at least once
         self._space = space
@@ -182,13 +183,10 @@ class SearchState:
         trial, live = self.trials[trial_id], self._live[trial_id]
         if resource <= live.floor and live.decision is Decision.CONTINUE:
             return Verdict(Decision.CONTINUE)
-        value = metrics.get(self.objective.metric)
-        if value is not None and not math.isfinite(value):
-            name = "NaN" if math.isnan(value) else "infinite"
-            live.decision, value = Decision.STOP, None
-            live.failure = f"metric {self.objective.metric!r} is {name} at resource {resource}"
-        score = None if value is None else self.objective.score(value)
-        report = Report(trial_id, trial.config, TrialState.RUNNING, resource, value, score, metrics)
+        report, failure = self._judge.measure(trial, resource, metrics)
+        if failure is not None:
+            live.decision, live.failure = Decision.STOP, failure
+        score = report.score
         trial.worker = worker
         trial.reports.append(report)
         live.recorded = max(live.recorded, resource)
@@ -196,9 +194,9 @@ class SearchState:
             return Verdict(live.decision, report)
         if live.best is None:
             self.num_scored += 1
-        if live.best is None or score > (live.best.score or 0.0):
+        if live.best is None or report.merit > live.best.merit:
             live.best = report
-        stops = self._decide(report, score, live)
+        stops = self._decide(report, live)
         if (
             live.decision is Decision.CONTINUE
             and live.to_resource is not None
@@ -207,13 +205,15 @@ class SearchState:
             live.decision = Decision.PAUSE
         return Verdict(live.decision, report, stops)
 
-    def _decide(self, report: Report, score: float, live: _Live) -> tuple[int, ...]:
+    def _decide(self, report: Report, live: _Live) -> tuple[int, ...]:
         """Tell searcher and scheduler of a measurement; the trials to stop besides its own."""
         if report.resource <= live.told or live.decision is not Decision.CONTINUE:
             return ()  # a second report of the same epoch is a log entry, no new information
         live.told = report.resource
-        self._searcher.observe(report)
-        actions = self._tell(TrialReported(report.trial_id, report.resource, score))
+        told = self._judge.told(report)
+        assert told.score is not None  # only reports with a score come here
+        self._searcher.observe(told)
+        actions = self._tell(TrialReported(report.trial_id, report.resource, told.score))
         own = [a for a in actions if isinstance(a, (Continue, Pause, Stop)) and a.trial_id == report.trial_id]
         if len(own) != 1:
             raise OptionError(
@@ -270,7 +270,9 @@ class SearchState:
             None if best is None else best.value,
             None if best is None else best.score,
             {} if best is None else best.metrics,
+            0.0 if best is None else best.violation,
         )
+        final = self._judge.told(final)
         self._searcher.observe(final)
         if trial.state is TrialState.FAILED:
             actions = self._tell(TrialFailed(trial_id))
@@ -288,6 +290,6 @@ class SearchState:
         if live.best is None:
             return (
                 TrialState.FAILED,
-                f"the trial never reported the metric {self.objective.metric!r}",
+                f"the trial never reported {self._judge.wanted}",
             )
         return TrialState.COMPLETED, None

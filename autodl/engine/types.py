@@ -6,30 +6,9 @@ from dataclasses import dataclass
 
 from autodl.errors import OptionError
 from autodl.executors.protocol import Decision
+from autodl.objectives import Constraint, Goals
+from autodl.objectives import Objective as Objective
 from autodl.trial import Config, Report
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What is measured and which way is better.
-
-    Attributes:
-        metric: name of the metric that trials report.
-        mode: ``"min"`` or ``"max"``.
-    """
-
-    metric: str
-    mode: str
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.metric, str) or not self.metric:
-            raise OptionError(f"metric must be the name of what trials report, got {self.metric!r}")
-        if self.mode not in ("min", "max"):
-            raise OptionError(f"mode must be 'min' or 'max', got {self.mode!r}")
-
-    def score(self, value: float) -> float:
-        """The value where larger is better."""
-        return value if self.mode == "max" else -value
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +52,8 @@ class RunOptions:
         threads: CPU threads a trial may use; None leaves it to the executor.
         least_trial_s: with less than this many seconds left no trial is started: it would come to nothing.
         started_at: ``time.time()`` from which the time limit counts; None: from ``Tuner(...)``.
+        further_objectives: more to measure; `objective` is the first.
+        constraints: what feasible configs keep to.
     """
 
     objective: Objective
@@ -84,12 +65,19 @@ class RunOptions:
     threads: int | None = None
     least_trial_s: float = 0.0
     started_at: float | None = None
+    further_objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         _check_count("num_trials", self.num_trials, 1)
         _check_count("keep_checkpoints", self.keep_checkpoints, 0)
         _check_count("seed", self.seed, 0)
         _check_count("threads", self.threads, 1)
+
+    @property
+    def goals(self) -> Goals:
+        """All objectives and constraints."""
+        return Goals((self.objective, *self.further_objectives), self.constraints)
 
 
 def _check_count(name: str, value: object, least: int) -> None:

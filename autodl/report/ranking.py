@@ -12,13 +12,16 @@ def ranked(trials: Sequence[TrialView]) -> list[TrialView]:
     """Trials from best to worst, ties to the earlier.
 
     A trial that failed comes after all that did not, whatever it reported before (a score on the way to
-    a NaN is not one to trust); trials without a score come last.
+    a NaN is not one to trust), one that misses a constraint after all that keep them; trials without a
+    score come last.
     """
 
-    def key(trial: TrialView) -> tuple[bool, bool, float, int]:
+    def key(trial: TrialView) -> tuple[bool, bool, float, float, int]:
         best = trial.best
         score = best.score if best is not None else None
-        return score is None, trial.state == TrialState.FAILED, -(score or 0.0), trial.trial_id
+        violation = best.violation if best is not None else 0.0
+        failed = trial.state == TrialState.FAILED
+        return score is None, failed, violation, -(score or 0.0), trial.trial_id
 
     return sorted(trials, key=key)
 

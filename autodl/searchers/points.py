@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from autodl.errors import ConfigError
 from autodl.searchers.binding import Binding, bound
-from autodl.searchers.protocol import BindableSearcher, Searcher
+from autodl.objectives import Goals
+from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
 from autodl.searchers.registry import get_searcher
 from autodl.searchers.unseen import config_key
 from autodl.spaces.search_space import SearchSpace
@@ -32,6 +33,11 @@ class PortfolioSearcher:
         self.configs = tuple(dict(config) for config in configs)
         self.then = get_searcher(then)
         self._binding: Binding | None = None
+
+    def bind_objectives(self, goals: Goals) -> None:
+        """Told to the other searcher, if it wants to know."""
+        if isinstance(self.then, GoalSearcher):
+            self.then.bind_objectives(goals)
 
     def bind(self, space: SearchSpace, *, seed: int) -> None:
         """See `autodl.searchers.protocol.BindableSearcher.bind`.

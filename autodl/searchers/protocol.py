@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from autodl.objectives import Goals
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report
 
@@ -40,4 +41,18 @@ class BindableSearcher(Searcher, Protocol):
             space: what configs must belong to.
             seed: the run's seed; draw with ``autodl.rng.trial_rng(seed, trial_id)``.
         """
+        ...
+
+
+@runtime_checkable
+class GoalSearcher(Searcher, Protocol):
+    """A searcher that works on several metrics, or on constraints, by itself. Optional.
+
+    All searchers are told one number as `Report.score`: the objective; or, with several metrics,
+    how good the worst of them is; below all feasible ones where a constraint is missed. This one
+    learns what `Report.metrics` mean as well.
+    """
+
+    def bind_objectives(self, goals: Goals) -> None:
+        """Called once, before `bind`."""
         ...

@@ -1,0 +1,163 @@
+"""Any searcher on several metrics: each proposal is after another mixture of them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodl.errors import OptionError
+from autodl.objectives import Goals
+from autodl.rng import derive_seed
+from autodl.searchers.binding import Binding, bound
+from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
+from autodl.searchers.registry import get_searcher
+from autodl.spaces.search_space import SearchSpace
+from autodl.trial import Config, Report
+
+METHODS = ("chebyshev", "hypervolume")
+_SECOND = 0.05  # weight of the plain sum in the augmented Chebyshev function, as in ParEGO
+_MARGIN = 0.1  # how far the hypervolume's reference lies below the worst seen, in ranges
+
+
+class ScalarisedSearcher:
+    """Lets a searcher that knows one score work on several metrics.
+
+    Before each proposal weights are drawn at random, all reports so far are scored by them, and a
+    fresh copy of the searcher learns those scores and proposes. Over the proposals, the weights
+    reach every part of the Pareto front, whatever its shape. The searcher must therefore be one
+    that learns from trials it did not propose itself: all of autodl's that model the score do.
+
+    Source: J. Knowles, "ParEGO: A Hybrid Algorithm with On-Line Landscape Approximation for
+    Expensive Multiobjective Optimization Problems" (2006), section III; D. Golovin, Q. Zhang,
+    "Random Hypervolume Scalarizations for Provable Multi-Objective Black Box Optimization" (2020),
+    definition 1. We rescale by the range seen so far at every proposal, and draw weights from the
+    whole simplex instead of a lattice.
+
+    Args:
+        searcher: a searcher, or its name; copied, never changed.
+        method: ``"chebyshev"`` (ParEGO's augmented Chebyshev function) or ``"hypervolume"``.
+
+    Raises:
+        OptionError: no such method.
+    """
+
+    def __init__(self, searcher: str | Searcher = "gp", method: str = "chebyshev") -> None:
+        if method not in METHODS:
+            raise OptionError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        self.searcher = get_searcher(searcher)
+        self.method = method
+        self._goals: Goals | None = None
+        self._binding: Binding | None = None
+        self._reports: list[Report] = []
+        self._tried: dict[int, Config] = {}  # by trial, reported or not
+        self._skipped: list[Config] = []
+
+    def bind_objectives(self, goals: Goals) -> None:
+        """See `autodl.searchers.protocol.GoalSearcher.bind_objectives`."""
+        self._goals = goals
+
+    def bind(self, space: SearchSpace, *, seed: int) -> None:
+        """See `autodl.searchers.protocol.BindableSearcher.bind`."""
+        self._binding = Binding(space, seed)
+
+    def skip(self, configs: Iterable[Config]) -> None:
+        """Do not propose these: they are tried anyway."""
+        self._skipped.extend(configs)
+
+    def suggest(self, trial_id: int) -> Config | None:
+        """What a copy of the searcher proposes that is after this trial's mixture of metrics."""
+        binding = bound(self._binding, self)
+        inner = copy.deepcopy(self.searcher)
+        if isinstance(inner, BindableSearcher):
+            inner.bind(binding.space, seed=binding.seed)
+        skip = getattr(inner, "skip", None)
+        if callable(skip):
+            skip([*self._skipped, *self._tried.values()])
+        for report in self._rescored(trial_id):
+            inner.observe(report)
+        config = inner.suggest(trial_id)
+        if config is not None:
+            self._tried[trial_id] = config
+        return config
+
+    def observe(self, report: Report) -> None:
+        """Keep a measurement; a failed trial's too."""
+        self._tried.setdefault(report.trial_id, report.config)
+        self._reports.append(report)
+
+    def _rescored(self, trial_id: int) -> list[Report]:
+        """All reports as a run on one score would have given them."""
+        scores = [self._scores(report) for report in self._reports]
+        known = np.array([s for s in scores if s is not None], dtype=np.float64)
+        if len(known) == 0:
+            return list(self._reports)
+        sound = np.array(
+            [
+                report.violation <= 0.0
+                for report, s in zip(self._reports, scores, strict=True)
+                if s is not None
+            ]
+        )
+        seed = derive_seed(bound(self._binding, self).seed, "weights", trial_id)
+        weights = np.random.default_rng(seed).dirichlet(np.ones(known.shape[1]))
+        mixed = iter(scalarise(known, weights, self.method, known[sound] if sound.any() else known))
+        return [
+            report if s is None else _with_score(report, float(next(mixed)))
+            for report, s in zip(self._reports, scores, strict=True)
+        ]
+
+    def _scores(self, report: Report) -> tuple[float, ...] | None:
+        if report.score is None or not math.isfinite(report.score):
+            return None
+        return (report.score,) if self._goals is None else self._goals.scores(report.metrics)
+
+    def __repr__(self) -> str:
+        return f"ScalarisedSearcher({self.searcher!r}, method={self.method!r})"
+
+
+def scalarise(
+    scores: NDArray[np.float64], weights: NDArray[np.float64], method: str, known: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """One number for several, larger is better.
+
+    Args:
+        scores: (n, m), larger is better.
+        weights: (m,), >= 0, summing to 1.
+        method: one of `METHODS`.
+        known: (k, m), the scores whose ranges make coordinates comparable.
+
+    Returns:
+        (n,).
+    """
+    low, high = known.min(axis=0), known.max(axis=0)
+    shares = (scores - low) / np.where(high > low, high - low, 1.0)
+    if method == "hypervolume":
+        # Directions uniform on the sphere's positive part are what the hypervolume is an average over.
+        direction = np.sqrt(weights) + 1e-9
+        reached: NDArray[np.float64] = ((shares + _MARGIN) / direction).min(axis=1)
+        return reached
+    short = weights * (shares - 1.0)  # how far from the best seen: <= 0
+    mixed: NDArray[np.float64] = short.min(axis=1) + _SECOND * short.sum(axis=1)
+    return mixed
+
+
+def _with_score(report: Report, score: float) -> Report:
+    """Scored; one that misses a constraint lands below all that keep them (the worst there is: -1.1)."""
+    if report.violation > 0.0:
+        score = min(score, -1.2) - min(report.violation, 1.0)
+    return dataclasses.replace(report, value=score, score=score)
+
+
+def for_goals(searcher: Searcher, goals: Goals) -> Searcher:
+    """The searcher itself if it can serve the goals, else one that lets it.
+
+    A searcher that learns nothing needs no help.
+    """
+    if len(goals.objectives) == 1 or isinstance(searcher, GoalSearcher):
+        return searcher
+    return ScalarisedSearcher(searcher)
