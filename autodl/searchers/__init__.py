@@ -1,20 +1,28 @@
 """Searchers propose configs and learn from their reports."""
 
 from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.cmaes import CMAESSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
+from autodl.searchers.nsga2 import NSGA2Searcher
 from autodl.searchers.points import PortfolioSearcher
 from autodl.searchers.protocol import BindableSearcher, Searcher
 from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.registry import get_searcher
+from autodl.searchers.scalarised import ScalarisedSearcher
+from autodl.searchers.sobol import SobolSearcher
 
 __all__ = [
     "BayesianSearcher",
     "BindableSearcher",
+    "CMAESSearcher",
     "GPSearcher",
     "GridSearcher",
+    "NSGA2Searcher",
     "PortfolioSearcher",
     "RandomSearcher",
+    "ScalarisedSearcher",
     "Searcher",
+    "SobolSearcher",
     "get_searcher",
 ]

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from autodl.errors import OptionError, UnknownNameError
-from autodl.rng import derive_seed
 from autodl.searchers.acquisition import ACQUISITIONS, hedge_probabilities
 from autodl.searchers.binding import Binding, bound
 from autodl.searchers.candidates import AcquisitionSearch, candidate_rows
 from autodl.searchers.features import Features, Rows, stack
 from autodl.searchers.losses import capped, standardised
+from autodl.searchers.quasirandom import SobolPoints
 from autodl.searchers.surrogates import DATA_LIMITS, Surrogate
 from autodl.searchers.unseen import Unseen
 from autodl.spaces.search_space import SearchSpace
@@ -79,6 +79,7 @@ class BayesianSearcher:
         """See `autodl.searchers.protocol.BindableSearcher.bind`."""
         self._binding = Binding(space, seed)
         self._features = Features(space)
+        self._points = SobolPoints(self._features.dim, seed)
         self._unseen = Unseen(space)
         self._pending: dict[int, Rows] = {}
         self._ended: dict[int, tuple[Rows, float | None]] = {}
@@ -126,16 +127,11 @@ class BayesianSearcher:
 
     def _initial(self, trial_id: int) -> Config:
         """The trial's point of a scrambled Sobol sequence: evener than independent draws."""
-        from scipy.stats import qmc  # noqa: PLC0415  # heavy, and used by this searcher only
-
-        binding = bound(self._binding, self)
-        if not 0 < self._features.dim <= qmc.Sobol.MAXDIM:
+        point = self._points.point(trial_id)
+        if point is None:
+            binding = bound(self._binding, self)
             return binding.space.sample(binding.rng(trial_id))
-        generator = np.random.default_rng(derive_seed(binding.seed, "sobol"))
-        sequence = qmc.Sobol(self._features.dim, rng=generator)
-        if trial_id > 0:  # scipy refuses to go no step forward
-            sequence.fast_forward(trial_id)
-        return self._features.decode(sequence.random(1)[0])
+        return self._features.decode(point)
 
     def _expected_best(self, rng: np.random.Generator) -> Config | None:
         rows, losses = self._data()

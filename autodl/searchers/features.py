@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from autodl.spaces import Categorical, Int, SearchSpace, UnitCubeCodec
+from autodl.spaces import Bool, Categorical, Int, SearchSpace, UnitCubeCodec
 from autodl.trial import Config
 
 Rows = NDArray[np.float64]
@@ -25,6 +25,11 @@ class Features:
 
     Args:
         space: the search space; `dim` columns, one a parameter.
+
+    Attributes:
+        dim: the number of columns.
+        is_unordered: (dim,), true for columns whose bins have no order: choices and booleans.
+        edges: of each column the edges of its bins, from 0 to 1; None if it is continuous.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -37,6 +42,8 @@ class Features:
         # Of each column: the innermost choice it hangs on, as (column, centre of the bin).
         self._hangs_on: list[tuple[int, float] | None] = []
         self._is_choice = np.zeros(self.dim, dtype=bool)
+        self.is_unordered = np.zeros(self.dim, dtype=bool)
+        self.edges: list[Rows | None] = []
         for column, parameter in enumerate(parameters):
             domain = parameter.domain
             few = domain.size is not None and (domain.size <= _SNAPPED or not isinstance(domain, Int))
@@ -44,6 +51,8 @@ class Features:
             self._centres.append(centres)
             self._is_choice[column] = isinstance(domain, Categorical) and (domain.size or 0) > 2
             self._hangs_on.append(None)
+            self.is_unordered[column] = isinstance(domain, Bool | Categorical)
+            self.edges.append(_bin_edges(centres))
             if parameter.conditions:
                 label, value = parameter.conditions[-1]
                 self._hangs_on[-1] = (columns[label], parameters[columns[label]].domain.to_unit(value))
@@ -66,17 +75,22 @@ class Features:
         Returns:
             rows and mask, both (n, dim).
         """
-        rows = np.clip(points, 0.0, 1.0)
+        rows = self.snapped(points)
         active = np.ones(rows.shape, dtype=bool)
-        for column, centres in enumerate(self._centres):
-            if centres is not None:
-                middles = (centres[1:] + centres[:-1]) / 2
-                rows[:, column] = centres[np.searchsorted(middles, rows[:, column])]
-            on = self._hangs_on[column]
+        for column, on in enumerate(self._hangs_on):
             if on is not None:  # parents come first: theirs are final by now
                 active[:, column] = active[:, on[0]] & np.isclose(rows[:, on[0]], on[1])
                 rows[~active[:, column], column] = _INACTIVE
         return rows, active
+
+    def snapped(self, points: Rows) -> Rows:
+        """Points with integers and choices in the middle of their bins, active or not: (n, dim)."""
+        rows = np.clip(points, 0.0, 1.0)
+        for column, centres in enumerate(self._centres):
+            if centres is not None:
+                middles = (centres[1:] + centres[:-1]) / 2
+                rows[:, column] = centres[np.searchsorted(middles, rows[:, column])]
+        return rows
 
     def widen(self, points: Rows) -> Rows:
         """What the surrogate sees: (n, features), choices as one column a choice."""
@@ -114,6 +128,11 @@ class Features:
 
     def _is_binned(self) -> NDArray[np.bool_]:
         return np.array([centres is not None for centres in self._centres], dtype=bool)
+
+
+def _bin_edges(centres: Rows | None) -> Rows | None:
+    """Halfway between the centres, as `Features.canonical` rounds: (bins + 1,)."""
+    return None if centres is None else np.concatenate([[0.0], (centres[1:] + centres[:-1]) / 2, [1.0]])
 
 
 def stack(rows: Sequence[Rows], dim: int) -> Rows:

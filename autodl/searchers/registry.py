@@ -7,16 +7,22 @@ from typing import Any
 from autodl.errors import OptionError
 from autodl.plugins import look_up
 from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.cmaes import CMAESSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
+from autodl.searchers.nsga2 import NSGA2Searcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.random_search import RandomSearcher
+from autodl.searchers.sobol import SobolSearcher
 
 SEARCHERS: dict[str, Any] = {
     "random": RandomSearcher,
     "grid": GridSearcher,
     "bayesian": BayesianSearcher,
     "gp": GPSearcher,
+    "sobol": SobolSearcher,
+    "cmaes": CMAESSearcher,
+    "nsga2": NSGA2Searcher,
 }
 
 
