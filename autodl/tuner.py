@@ -63,8 +63,8 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         space: the search space of an undecorated function.
         metric: what trials report by ``reporter(accuracy=...)``; several names search the best
             trade-offs between them, see `TuneResult.pareto_front`.
-        mode: ``"min"`` or ``"max"``, or one for each metric; None: "min" if the metric's name says loss, error, mse, mae,
-            rmse, perplexity, latency or time, else "max".
+        mode: ``"min"`` or ``"max"``, or one for each metric; None: "min" if the metric's name says
+            loss, error, mse, mae, rmse, perplexity, latency or time, else "max".
         constraints: what a config must keep to be of use: ``{"latency_ms": "<= 20"}``, or triples
             such as ``("latency_ms", "<=", 20)``. Any metric that trials report can be bounded.
         searcher: a name ("random", "grid", "bayesian") or any object with `suggest` and `observe`.

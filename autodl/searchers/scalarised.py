@@ -14,10 +14,12 @@ from autodl.errors import OptionError
 from autodl.objectives import Goals
 from autodl.rng import derive_seed
 from autodl.searchers.binding import Binding, bound
+from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
+from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.registry import get_searcher
 from autodl.spaces.search_space import SearchSpace
-from autodl.trial import Config, Report
+from autodl.trial import Config, Report, TrialState
 
 METHODS = ("chebyshev", "hypervolume")
 _SECOND = 0.05  # weight of the plain sum in the augmented Chebyshev function, as in ParEGO
@@ -80,10 +82,14 @@ class ScalarisedSearcher:
             skip([*self._skipped, *self._tried.values()])
         for report in self._rescored(trial_id):
             inner.observe(report)
-        config = inner.suggest(trial_id)
-        if config is not None:
-            self._tried[trial_id] = config
-        return config
+        reported = {report.trial_id for report in self._reports}
+        for running, config in self._tried.items():
+            if running not in reported:  # as any trial that has measured nothing yet
+                inner.observe(Report(running, config, TrialState.RUNNING, 0, None, None))
+        proposed = inner.suggest(trial_id)
+        if proposed is not None:
+            self._tried[trial_id] = proposed
+        return proposed
 
     def observe(self, report: Report) -> None:
         """Keep a measurement; a failed trial's too."""
@@ -104,7 +110,9 @@ class ScalarisedSearcher:
             ]
         )
         seed = derive_seed(bound(self._binding, self).seed, "weights", trial_id)
-        weights = np.random.default_rng(seed).dirichlet(np.ones(known.shape[1]))
+        # Squares of a direction that is uniform on the sphere, or weights uniform on the simplex.
+        concentration = 0.5 if self.method == "hypervolume" else 1.0
+        weights = np.random.default_rng(seed).dirichlet(np.full(known.shape[1], concentration))
         mixed = iter(scalarise(known, weights, self.method, known[sound] if sound.any() else known))
         return [
             report if s is None else _with_score(report, float(next(mixed)))
@@ -137,7 +145,7 @@ def scalarise(
     low, high = known.min(axis=0), known.max(axis=0)
     shares = (scores - low) / np.where(high > low, high - low, 1.0)
     if method == "hypervolume":
-        # Directions uniform on the sphere's positive part are what the hypervolume is an average over.
+        # The hypervolume is the average over directions that are uniform on the sphere.
         direction = np.sqrt(weights) + 1e-9
         reached: NDArray[np.float64] = ((shares + _MARGIN) / direction).min(axis=1)
         return reached
@@ -154,10 +162,7 @@ def _with_score(report: Report, score: float) -> Report:
 
 
 def for_goals(searcher: Searcher, goals: Goals) -> Searcher:
-    """The searcher itself if it can serve the goals, else one that lets it.
-
-    A searcher that learns nothing needs no help.
-    """
-    if len(goals.objectives) == 1 or isinstance(searcher, GoalSearcher):
+    """The searcher itself if it can serve the goals, or learns nothing anyway; else one that lets it."""
+    if len(goals.objectives) == 1 or isinstance(searcher, (GoalSearcher, RandomSearcher, GridSearcher)):
         return searcher
     return ScalarisedSearcher(searcher)
