@@ -59,6 +59,15 @@ class Report:
         return -self.violation, -math.inf if self.score is None else self.score
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of training: from the epoch after `resource` on, trial `trial_id` trained with `config`."""
+
+    resource: int
+    config: Config
+    trial_id: int
+
+
 @dataclass(slots=True)
 class Trial:
     """The tuner's record of one trial; the leaderboard has one row for each.
@@ -75,6 +84,7 @@ class Trial:
     ended_s: float | None = None
     worker: str = ""
     error: str | None = None  # reason, and the traceback for a trial that raised
+    lineage: list[Stage] = field(default_factory=list)  # empty while neither config nor weights changed
 
     @property
     def best(self) -> Report | None:
@@ -86,3 +96,18 @@ class Trial:
     def resource(self) -> int:
         """The highest resource reported so far, 0 before the first report."""
         return max((r.resource for r in self.reports), default=0)
+
+    @property
+    def schedule(self) -> tuple[Stage, ...]:
+        """How the weights came about, oldest stage first; more than one where a scheduler changed them.
+
+        Weights copied from another trial bring its stages along. A worker that reported nothing yet
+        of an epoch it had saved when it was copied from makes the boundary early by that epoch.
+        """
+        return tuple(self.lineage) or (Stage(0, self.config, self.trial_id),)
+
+    def go_on_with(self, config: Config, source: Trial | None) -> None:
+        """Change the config, and where `source` is given the weights to its last saved ones."""
+        origin = self if source is None else source
+        stages = [*origin.schedule, Stage(origin.resource, config, self.trial_id)]
+        self.config, self.lineage = config, stages

@@ -227,7 +227,7 @@ def test_pause_and_resume_go_on_from_the_checkpoint(tmp_path: Path) -> None:
     result = tune(
         count_and_save, SPACE, metric="loss", scheduler=scheduler, num_trials=9, path=tmp_path / "run"
     )
-    assert [t.state for t in result.trials] == [TrialState.COMPLETED, TrialState.PAUSED]
+    assert [t.state for t in result.trials] == [TrialState.COMPLETED, TrialState.STOPPED]  # the run is over
     assert [(r.resource, r.value, r.metrics["attempt"]) for r in result.trials[0].reports] == [
         (1, 1.0, 1),
         (2, 2.0, 2),

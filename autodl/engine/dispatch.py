@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ class Dispatcher:
         self.running: dict[int, Job] = {}
         self.idle: Idle | None = None  # the last answer for a free worker, until something happens
         self.num_failed = 0  # in this session
+        self._warned = False
         self._function = function
         self._state = state
         self._executor = executor
@@ -89,21 +91,50 @@ class Dispatcher:
         """Ask for a launch, once after each thing that happened: nothing else changes the answer."""
         if self.idle is not None or self._clock.is_closing():
             return None
-        proposal = self._state.propose()
+        is_full = self._state.is_full
+        proposal = self._state.propose(is_full=is_full)
         now_s = self._now_s()
         if isinstance(proposal, Idle):
             self.idle = proposal
             self._directory.write({"event": "idle", "why": proposal.why, "s": now_s})
             return None
-        event = {"event": "resume", "trial": proposal.trial_id, "to": proposal.to_resource, "s": now_s}
-        if proposal.is_new:
-            event |= {"event": "start", "config": proposal.config}
-        self._directory.write(event)
+        self._directory.write(self._launch_event(proposal, now_s, is_full=is_full))
         self._state.launch(proposal, now_s)
         return proposal
 
+    def _launch_event(self, launch: Launch, now_s: float, *, is_full: bool) -> dict[str, Any]:
+        """What the journal keeps of a launch; the weights it copies are set aside first."""
+        event = {"event": "resume", "trial": launch.trial_id, "to": launch.to_resource, "s": now_s}
+        if launch.is_new:
+            return event | {"event": "start", "config": launch.config}
+        if launch.config != self._state.trials[launch.trial_id].config:
+            event["config"] = launch.config
+        if launch.copy_from is not None:
+            event["copy_from"] = launch.copy_from
+            if not self._directory.stage_copy(launch.copy_from, launch.trial_id):
+                self._warn_of_no_weights(launch.copy_from)
+        if is_full:
+            event["full"] = True
+        return event
+
+    def _warn_of_no_weights(self, source: int) -> None:
+        """Once a run; a simulated trial has no weights that could be missed."""
+        if self._warned or hasattr(self._executor, "clock"):
+            return
+        self._warned = True
+        warnings.warn(
+            f"the scheduler copies the weights of trial {source}, which saved none: only its config is "
+            "copied, and trials start again from nothing. Call reporter.save(...) before reporter(...)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
     def _submit(self, launch: Launch) -> None:
         trial = self._state.trials[launch.trial_id]
+        done = trial.resource
+        if launch.copy_from is not None:
+            self._directory.apply_copy(launch.trial_id)
+            done = self._state.trials[launch.copy_from].resource
         if self._state.decision(trial.trial_id) is not Decision.CONTINUE:
             self.settle(trial.trial_id, None)  # stopped while it waited for a worker
             return
@@ -117,7 +148,7 @@ class Dispatcher:
             threads=self._options.threads,
             deadline=self._clock.deadline,
             to_resource=launch.to_resource,
-            done=trial.resource,
+            done=done,
         )
         self.running[trial.trial_id] = job
         self._callbacks.emit("on_trial_start", trial)
@@ -198,6 +229,7 @@ class Dispatcher:
         trial, stops = self._state.settle(trial_id, error, now_s)
         if trial.state is TrialState.PAUSED:
             self._directory.write({"event": "pause", "trial": trial_id, "s": now_s})
+            self._stop(stops)
             return
         event = {"event": "end", "trial": trial_id, "state": trial.state.value, "s": now_s}
         if trial.error is not None:
@@ -207,7 +239,7 @@ class Dispatcher:
         self._stop(stops)
 
     def cut(self, trial_id: int) -> None:
-        """The run ends over a running trial. Only noted: a resumed run lets it go on."""
+        """The run ends over a running or paused trial. Only noted: a resumed run lets it go on."""
         trial = self._state.trials[trial_id]
         trial.state, trial.ended_s = TrialState.STOPPED, self._clock.elapsed_s()
         self._directory.try_write({"event": "cut", "trial": trial_id, "s": self._now_s()})

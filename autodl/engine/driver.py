@@ -22,7 +22,7 @@ from autodl.errors import AllTrialsFailedError, JournalError
 from autodl.executors.protocol import Decision, Executor, Message
 from autodl.objectives import Goals
 from autodl.result import TuneResult
-from autodl.schedulers.protocol import Scheduler
+from autodl.schedulers.protocol import BindableScheduler, Scheduler
 from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Trial, TrialState
@@ -75,6 +75,7 @@ class Tuner:
         self._deadline = None if limit is None else self._started_at + limit
         self._space = space
         self._searcher = searcher
+        self._scheduler = scheduler
         self._options = options
         self._executor = executor
         self._callbacks = Callbacks(callbacks)
@@ -149,6 +150,8 @@ class Tuner:
             self._searcher.bind_objectives(self._options.goals)
         if isinstance(self._searcher, BindableSearcher) and self._space is not None:
             self._searcher.bind(self._space, seed=self._options.seed)
+        if isinstance(self._scheduler, BindableScheduler) and self._space is not None:
+            self._scheduler.bind(self._space, seed=self._options.seed)
         events = self._directory.open(resume=self._options.resume)
         try:
             self._begin(events)
@@ -185,7 +188,11 @@ class Tuner:
         for trial in self.trials:
             if trial.state.ended:
                 self._directory.trial_ended(trial)
-        for trial in self._state.running:
+        for trial in self._state.unended:
+            if trial.state is TrialState.PAUSED:
+                self._directory.drop_copy(trial.trial_id)
+                continue
+            self._directory.apply_copy(trial.trial_id)
             if self._state.decision(trial.trial_id) is Decision.CONTINUE:
                 self._dispatcher.requeue(trial.trial_id, lost=None)
             else:  # it was told to end, and the driver died before it did
@@ -244,7 +251,8 @@ class Tuner:
         return self._guard.interrupted or self._is_late()
 
     def _finish(self) -> None:
-        for trial in self._state.running:
+        """Trials that still run, or wait for a turn that did not come, end with the run."""
+        for trial in self._state.unended:
             self._dispatcher.cut(trial.trial_id)
 
     def _result(self, stopped_by: str) -> TuneResult:

@@ -1,6 +1,7 @@
 """Resume is replay: the journal's events, fed to fresh state machines, rebuild the run.
 
-Events, one a line: ``run`` (the header), ``start``, ``resume``, ``idle``, ``report``, ``pause``,
+Events, one a line: ``run`` (the header), ``start``, ``resume`` (with ``config`` and ``copy_from``
+where a scheduler changed them, and ``full`` where no new trial could start), ``idle``, ``report``, ``pause``,
 ``lost``, ``requeue``, ``end``, ``cut`` (the run ended over a trial), ``done``. ``s`` is the time in
 seconds since the run's start; what the tuner did beyond it stands in the event too, so that a
 reader needs no state machine.
@@ -122,9 +123,9 @@ class Replay:
 
     def _launch(self, event: dict[str, Any]) -> None:
         is_new = event["event"] == "start"
-        proposal = self._state.propose(is_full=False)
-        config = event["config"] if is_new else self._state.trials[event["trial"]].config
-        launch = Launch(event["trial"], config, event.get("to"), is_new)
+        proposal = self._state.propose(is_full=event.get("full", False))
+        config = event["config"] if "config" in event else self._state.trials[event["trial"]].config
+        launch = Launch(event["trial"], config, event.get("to"), is_new, event.get("copy_from"))
         if proposal != launch:
             self._note(f"launch {launch}, now it would be {proposal}")
         self._state.launch(launch, event["s"])

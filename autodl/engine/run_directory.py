@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import heapq
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -102,6 +103,47 @@ class RunDirectory:
         heapq.heappush(self._kept, (best.merit, -trial.trial_id))
         if len(self._kept) > self._keep:
             self._remove(-heapq.heappop(self._kept)[1])
+
+    def stage_copy(self, source: int, trial_id: int) -> bool:
+        """Set a copy of a trial's checkpoint aside for another; False: it has none.
+
+        Done before the journal tells of it, and put in place after: whenever the driver dies, either
+        the journal knows and the copy is there, or neither counts. Other files are not copied.
+
+        Raises:
+            JournalError: the disk is full.
+        """
+        origin, staged = self.trial_dir(source) / CHECKPOINT_NAME, self._staged(trial_id)
+        partial = staged.with_suffix(".part")
+        try:
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            staged.unlink(missing_ok=True)
+            shutil.copyfile(origin, partial)  # a hard copy: the source replaces its file, and may remove it
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, staged)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise JournalError(
+                f"cannot copy the checkpoint {origin} ({error}): free some space, then resume the run"
+            ) from error
+        return True
+
+    def apply_copy(self, trial_id: int) -> None:
+        """Let the copy that was set aside, if any, replace the trial's checkpoint."""
+        try:
+            os.replace(self._staged(trial_id), self.trial_dir(trial_id) / CHECKPOINT_NAME)
+        except FileNotFoundError:
+            pass  # nothing could be copied, or it was put in place before the driver died
+
+    def drop_copy(self, trial_id: int) -> None:
+        """Forget a copy of which the journal does not know."""
+        self._staged(trial_id).unlink(missing_ok=True)
+
+    def _staged(self, trial_id: int) -> Path:
+        return self.trial_dir(trial_id) / f"{CHECKPOINT_NAME}.copied"
 
     def _remove(self, trial_id: int) -> None:
         try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from autodl.engine.judge import Judge
+from autodl.engine.propose import Proposer
 from autodl.engine.types import Idle, Launch, Objective, Verdict
-from autodl.errors import ConfigError, OptionError
+from autodl.errors import OptionError
 from autodl.executors.protocol import Decision
 from autodl.objectives import Goals
 from autodl.schedulers.protocol import (
@@ -20,18 +20,17 @@ from autodl.schedulers.protocol import (
     Continue,
     Event,
     Pause,
-    Resume,
     Scheduler,
-    Start,
     Stop,
     TrialFailed,
     TrialFinished,
+    TrialPaused,
     TrialReported,
-    WorkerFree,
+    TrialStarted,
 )
 from autodl.searchers.protocol import Searcher
 from autodl.spaces.search_space import SearchSpace
-from autodl.trial import Config, Report, Trial, TrialState
+from autodl.trial import Report, Trial, TrialState
 
 _DECISION_OF = {Continue: Decision.CONTINUE, Pause: Decision.PAUSE, Stop: Decision.STOP}
 
@@ -73,16 +72,25 @@ class SearchState:
         self._judge = Judge(objective if isinstance(objective, Goals) else Goals((objective,)))
         self.num_trials = num_trials
         self.num_scored = 0  # trials that reported the metric at least once
-        self._space = space
         self._searcher = searcher
         self._scheduler = scheduler
+        self._proposer = Proposer(space, searcher, scheduler, self.trials)
         self._live: dict[int, _Live] = {}
 
     @property
     def running(self) -> list[Trial]:
         """Trials that neither ended nor are paused, by number."""
-        live = (self.trials[trial_id] for trial_id in sorted(self._live))
-        return [trial for trial in live if trial.state is TrialState.RUNNING]
+        return [trial for trial in self.unended if trial.state is TrialState.RUNNING]
+
+    @property
+    def unended(self) -> list[Trial]:
+        """Trials that run or are paused, by number."""
+        return [self.trials[trial_id] for trial_id in sorted(self._live)]
+
+    @property
+    def is_full(self) -> bool:
+        """True once `num_trials` have started."""
+        return self.num_trials is not None and len(self.trials) >= self.num_trials
 
     def decision(self, trial_id: int) -> Decision:
         """What a live trial was told and has not yet done."""
@@ -107,24 +115,7 @@ class SearchState:
             OptionError: the scheduler breaks its contract.
             ConfigError: the searcher's config does not belong to the space.
         """
-        actions = tuple(self._scheduler.handle(WorkerFree()))
-        if not actions:
-            return Idle("scheduler")
-        if len(actions) > 1:
-            raise OptionError(f"a scheduler may answer WorkerFree with one action, got {actions}")
-        match actions[0]:
-            case Resume(trial_id=trial_id, to_resource=to_resource):
-                if trial_id not in self._live or self.trials[trial_id].state is not TrialState.PAUSED:
-                    raise OptionError(f"the scheduler resumes trial {trial_id}, which is not paused")
-                return Launch(trial_id, self.trials[trial_id].config, to_resource, is_new=False)
-            case Start(to_resource=to_resource):
-                if self._is_full() if is_full is None else is_full:
-                    return Idle("num_trials")
-                config = self._suggest(len(self.trials))
-                if config is None:
-                    return Idle("searcher")
-                return Launch(len(self.trials), config, to_resource, is_new=True)
-        raise OptionError(f"a scheduler may answer WorkerFree with Start or Resume, got {actions[0]}")
+        return self._proposer.propose(is_full=self.is_full if is_full is None else is_full)
 
     def launch(self, launch: Launch, now_s: float) -> Trial:
         """Carry out a proposal; `now_s`: seconds since the run's start."""
@@ -132,9 +123,15 @@ class SearchState:
             trial = Trial(launch.trial_id, launch.config, started_s=now_s)
             self.trials.append(trial)
             self._live[trial.trial_id] = _Live(launch.to_resource)
+            self._tell(TrialStarted(trial.trial_id, trial.config))
             return trial
-        self._live[launch.trial_id].to_resource = launch.to_resource
-        self._live[launch.trial_id].decision = Decision.CONTINUE
+        trial, live = self.trials[launch.trial_id], self._live[launch.trial_id]
+        live.to_resource, live.decision = launch.to_resource, Decision.CONTINUE
+        if launch.copy_from is not None:  # other weights: no epoch from here on repeats an earlier one
+            live.told = live.recorded = -1
+        if launch.copy_from is not None or launch.config != trial.config:
+            source = None if launch.copy_from is None else self.trials[launch.copy_from]
+            trial.go_on_with(launch.config, source)
         return self._next_attempt(launch.trial_id)
 
     def requeue(self, trial_id: int, *, lost: bool) -> Launch:
@@ -158,23 +155,6 @@ class SearchState:
         trial.attempt += 1
         live.floor = live.recorded
         return trial
-
-    def _is_full(self) -> bool:
-        return self.num_trials is not None and len(self.trials) >= self.num_trials
-
-    def _suggest(self, trial_id: int) -> Config | None:
-        proposed: Any = self._searcher.suggest(trial_id)
-        if proposed is None:
-            return None
-        if not isinstance(proposed, dict):
-            raise ConfigError(
-                f"{type(self._searcher).__name__}.suggest must return a dict or None, got {proposed!r}"
-            )
-        # numpy scalars are what searchers written by hand tend to return; JSON does not know them.
-        config = {label: getattr(value, "item", lambda v=value: v)() for label, value in proposed.items()}
-        if self._space is not None:
-            self._space.validate(config)
-        return config
 
     # ------------------------------------------------------------------ measuring
 
@@ -257,7 +237,7 @@ class SearchState:
         trial, live = self.trials[trial_id], self._live[trial_id]
         if live.decision is Decision.PAUSE:
             trial.state = TrialState.PAUSED
-            return trial, ()
+            return trial, self._stop_others(self._tell(TrialPaused(trial_id)))
         trial.state, trial.error = self._end_state(live, error)
         trial.ended_s = now_s
         del self._live[trial_id]
@@ -266,7 +246,7 @@ class SearchState:
             trial_id,
             trial.config,
             trial.state,
-            max(live.recorded, 0),
+            trial.resource,
             None if best is None else best.value,
             None if best is None else best.score,
             {} if best is None else best.metrics,

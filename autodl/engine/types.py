@@ -13,12 +13,16 @@ from autodl.trial import Config, Report
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A job to start. `trial_id` is new for a fresh trial, known for one that goes on."""
+    """A job to start. `trial_id` is new for a fresh trial, known for one that goes on.
+
+    `copy_from`: the trial whose checkpoint replaces this one's before the job starts.
+    """
 
     trial_id: int
     config: Config
     to_resource: int | None
     is_new: bool
+    copy_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

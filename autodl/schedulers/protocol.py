@@ -10,6 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from autodl.spaces.base import Config
+from autodl.spaces.search_space import SearchSpace
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A new trial takes its first job: the `Start` before was carried out, with this number and config."""
+
+    trial_id: int
+    config: Config
+
 
 @dataclass(frozen=True, slots=True)
 class TrialReported:
@@ -18,6 +29,13 @@ class TrialReported:
     trial_id: int
     resource: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPaused:
+    """A trial that was told to pause has freed its worker; from now on it may be resumed or stopped."""
+
+    trial_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +56,12 @@ class TrialFailed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFree:
-    """A worker can take a job."""
+    """A worker can take a job. `can_start`: False once no new trial may start, only paused ones go on."""
+
+    can_start: bool = True
 
 
-Event = TrialReported | TrialFinished | TrialFailed | WorkerFree
+Event = TrialStarted | TrialReported | TrialPaused | TrialFinished | TrialFailed | WorkerFree
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +73,21 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Let a paused trial go on from its checkpoint."""
+    """Let a paused trial go on from its checkpoint, or from another trial's.
+
+    Attributes:
+        trial_id: a paused trial.
+        to_resource: pause there; None: to its end.
+        config: what it goes on with; None: its own. Same labels are the caller's business: what
+            shapes the weights must stay if weights are to be loaded.
+        copy_from: the trial whose last checkpoint replaces its own; it goes on after that
+            checkpoint's epoch, and what it reports from there on is new.
+    """
 
     trial_id: int
     to_resource: int | None = None
+    config: Config | None = None
+    copy_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +121,26 @@ class Scheduler(Protocol):
     def handle(self, event: Event) -> Sequence[Action]:
         """Answer one event.
 
-        * `WorkerFree`: at most one `Start` or `Resume`; nothing means "leave it idle for now".
+        * `WorkerFree`: at most one `Start` or `Resume`; nothing means "leave it idle for now". A
+          `Start` may come to nothing, for the searcher can be at its end; a worker that is free is
+          then offered again with ``can_start=False``. What was started is told by `TrialStarted`.
         * `TrialReported`: exactly one `Continue`, `Pause` or `Stop` for that trial, and at will
           `Stop` for others.
-        * `TrialFinished`, `TrialFailed`: usually nothing.
+        * `TrialPaused`, `TrialFinished`, `TrialFailed`: usually nothing; at will `Stop` for others.
+        * `TrialStarted`: nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class BindableScheduler(Scheduler, Protocol):
+    """A scheduler that changes configs and wants to know their space. Optional."""
+
+    def bind(self, space: SearchSpace, *, seed: int) -> None:
+        """Called once, before the first event.
+
+        Args:
+            space: what configs must belong to.
+            seed: the run's seed; draw from it and from trials' numbers, never from a global.
         """
         ...
