@@ -85,7 +85,8 @@ class SearchState:
     @property
     def unended(self) -> list[Trial]:
         """Trials that run or are paused, by number."""
-        return [self.trials[trial_id] for trial_id in sorted(self._live)]
+        live = (self.trials[trial_id] for trial_id in sorted(self._live))
+        return [trial for trial in live if not trial.state.ended]  # a trial cut by the run's end is over
 
     @property
     def is_full(self) -> bool:
