@@ -1,6 +1,7 @@
 """Searchers propose configs and learn from their reports."""
 
 from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
@@ -11,8 +12,10 @@ from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.registry import get_searcher
 from autodl.searchers.scalarised import ScalarisedSearcher
 from autodl.searchers.sobol import SobolSearcher
+from autodl.searchers.tpe import TPESearcher
 
 __all__ = [
+    "BOHBSearcher",
     "BayesianSearcher",
     "BindableSearcher",
     "CMAESSearcher",
@@ -24,5 +27,6 @@ __all__ = [
     "ScalarisedSearcher",
     "Searcher",
     "SobolSearcher",
+    "TPESearcher",
     "get_searcher",
 ]

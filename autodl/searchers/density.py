@@ -164,7 +164,9 @@ def _log_mean(logs: Rows, weights: Rows, prior: float) -> Rows:
         return np.zeros(len(logs))
     # 0 is the logarithm of the prior's density.
     top = logs.max(axis=1, initial=0.0 if prior > 0 or not logs.shape[1] else -np.inf)
-    mean: Rows = np.exp(logs - top[:, None]) @ weights + prior * np.exp(-top)
+    mean: Rows = np.exp(logs - top[:, None]) @ weights
+    if prior > 0:  # else `top` may be far below 0
+        mean = mean + prior * np.exp(-top)
     result: Rows = top + np.log(np.maximum(mean, _TINY)) - np.log(total)
     return result
 

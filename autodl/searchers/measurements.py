@@ -39,6 +39,13 @@ class Measurements:
 
     Args:
         space: what configs belong to.
+
+    Attributes:
+        features: the space as columns.
+        unseen: what was not proposed yet.
+        trials: by number, in the order they became known.
+        num_completed: trials with a final score.
+        num_scored: trials with any score.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -46,6 +53,7 @@ class Measurements:
         self.unseen = Unseen(space)
         self.trials: dict[int, Measured] = {}
         self.num_completed = 0
+        self.num_scored = 0
         self._counts: dict[int, int] = {}
 
     def add(self, trial_id: int, config: Config) -> None:
@@ -64,6 +72,7 @@ class Measurements:
         score = report.score
         if score is None or not math.isfinite(score) or report.state is TrialState.FAILED:
             if report.state is TrialState.FAILED:  # whatever it reached, nobody wants it again
+                self.num_scored -= bool(trial.scores)
                 for resource in trial.scores:
                     self._counts[resource] -= 1
                 trial.scores.clear()
@@ -71,6 +80,7 @@ class Measurements:
         if report.state is TrialState.COMPLETED:
             self.num_completed += 1
             trial.final = score
+        self.num_scored += not trial.scores
         if report.resource not in trial.scores:
             self._counts[report.resource] = self._counts.get(report.resource, 0) + 1
             trial.scores[report.resource] = score

@@ -7,6 +7,7 @@ from typing import Any
 from autodl.errors import OptionError
 from autodl.plugins import look_up
 from autodl.searchers.bayesian import BayesianSearcher
+from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
@@ -14,6 +15,7 @@ from autodl.searchers.nsga2 import NSGA2Searcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.sobol import SobolSearcher
+from autodl.searchers.tpe import TPESearcher
 
 SEARCHERS: dict[str, Any] = {
     "random": RandomSearcher,
@@ -21,6 +23,8 @@ SEARCHERS: dict[str, Any] = {
     "bayesian": BayesianSearcher,
     "gp": GPSearcher,
     "sobol": SobolSearcher,
+    "tpe": TPESearcher,
+    "bohb": BOHBSearcher,
     "cmaes": CMAESSearcher,
     "nsga2": NSGA2Searcher,
 }
