@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_workers_are_never_idle_nor_doubly_used() -> None:
     assert len(by_worker) == 8
     for used in by_worker.values():
         used.sort()
-        assert all(a[1] <= b[0] for a, b in zip(used, used[1:], strict=False))
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(used))
 
 
 def test_asha_keeps_its_shares_on_a_thousand_workers() -> None:
