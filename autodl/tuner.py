@@ -68,7 +68,8 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         constraints: what a config must keep to be of use: ``{"latency_ms": "<= 20"}``, or triples
             such as ``("latency_ms", "<=", 20)``. Any metric that trials report can be bounded.
         searcher: a name ("random", "grid", "bayesian") or any object with `suggest` and `observe`.
-        scheduler: a name ("fifo", "asha") or any object with `handle`.
+        scheduler: a name ("fifo", "asha", "hyperband", "sync_halving", "median", "pbt") or any object
+            with `handle`.
         num_trials: how many trials at most. This or `time_limit` is needed unless the searcher
             runs out of proposals by itself.
         time_limit: wall-clock limit of this call: seconds, ``"10m"``, ``"1h30m"``. Trials under way
@@ -120,7 +121,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         run,
         search_space,
         searcher=made,
-        scheduler=get_scheduler(scheduler, max_resource=max_resource),
+        scheduler=get_scheduler(scheduler, max_resource=max_resource, population=num_trials),
         executor=make_executor(num_workers) if executor is None else executor,
         options=options,
         path=path,

@@ -9,11 +9,19 @@ from autodl.errors import OptionError
 from autodl.plugins import look_up
 from autodl.schedulers.asha import ASHAScheduler
 from autodl.schedulers.fifo import FIFOScheduler
+from autodl.schedulers.hyperband import HyperbandScheduler
+from autodl.schedulers.median import MedianStoppingScheduler
+from autodl.schedulers.pbt import PBTScheduler
 from autodl.schedulers.protocol import Scheduler
+from autodl.schedulers.sync_halving import SyncHalvingScheduler
 
 SCHEDULERS: dict[str, Any] = {
     "fifo": FIFOScheduler,
     "asha": ASHAScheduler,
+    "hyperband": HyperbandScheduler,
+    "sync_halving": SyncHalvingScheduler,
+    "median": MedianStoppingScheduler,
+    "pbt": PBTScheduler,
 }
 
 
@@ -21,8 +29,9 @@ def get_scheduler(scheduler: str | Scheduler, **defaults: Any) -> Scheduler:
     """The scheduler a user means.
 
     Args:
-        scheduler: a name ("fifo", "asha", or one a third party offers by an entry point of the
-            group ``autodl.schedulers``), or an object with a `handle` method, returned as it is.
+        scheduler: a name ("fifo", "asha", "hyperband", "sync_halving", "median", "pbt", or one a third
+            party offers by an entry point of the group ``autodl.schedulers``), or an object with a
+            `handle` method, returned as it is.
         defaults: what the caller knows of the run (``max_resource=27``); a named scheduler gets
             those its constructor asks for. None means not known.
 
@@ -32,7 +41,7 @@ def get_scheduler(scheduler: str | Scheduler, **defaults: Any) -> Scheduler:
 
     Example:
         >>> get_scheduler("asha", max_resource=27)
-        ASHAScheduler(max_resource=27, grace_period=1, reduction_factor=3, brackets=1)
+        ASHAScheduler(max_resource=27, grace_period=1, reduction_factor=3, brackets=1, type='stopping')
     """
     if not isinstance(scheduler, str):
         if isinstance(scheduler, type) or not isinstance(scheduler, Scheduler):

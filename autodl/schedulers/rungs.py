@@ -91,6 +91,16 @@ def survivors(count: int, reduction_factor: float) -> int:
     return 1 + math.floor((count - 1) / reduction_factor)
 
 
+def places(count: int, reduction_factor: float) -> int:
+    """How many of `count` trials at a rung may be promoted: ``floor(count / eta)``, as in the paper.
+
+    Example:
+        >>> [places(n, 3) for n in (2, 3, 5, 6)]
+        [0, 1, 1, 2]
+    """
+    return math.floor(count / reduction_factor + 1e-9)  # 11 / 1.1 comes out below 10
+
+
 def goes_on(better: int, equals_gone_on: int, count: int, reduction_factor: float) -> bool:
     """Whether a trial that just reached a rung goes on.
 

@@ -28,7 +28,9 @@ from autodl.schedulers.protocol import (
     Stop,
     TrialFailed,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialStarted,
     WorkerFree,
 )
 from autodl.trial import TrialState
@@ -110,7 +112,8 @@ class _Driver:
         """Offer idle workers until one is left idle; True if any took a job."""
         took = False
         while len(self.running) < self.options.num_workers:
-            actions = self._tell(WorkerFree())
+            can_start = len(self.driven.states) < self.options.num_trials
+            actions = self._tell(WorkerFree(can_start))
             assert len(actions) <= 1, f"a free worker takes one job, got {actions}"
             if not actions or not self._take(actions[0]):
                 return took
@@ -123,6 +126,7 @@ class _Driver:
         if isinstance(action, Resume):
             trial_id = action.trial_id
             assert states.get(trial_id) is TrialState.PAUSED, f"{action}: the trial is {states.get(trial_id)}"
+            self._copy(action)
         elif len(states) >= self.options.num_trials:
             return False
         else:
@@ -130,9 +134,21 @@ class _Driver:
             self.at[trial_id] = self.driven.resources[trial_id] = 0
         to = action.to_resource
         assert to is None or to > self.at[trial_id], f"{action}: the trial stands at {self.at[trial_id]}"
-        states[trial_id] = TrialState.RUNNING
+        self.driven.states[trial_id] = TrialState.RUNNING
         self.running[trial_id] = to
+        if isinstance(action, Start):
+            self._obey_stops(self._tell(TrialStarted(trial_id, {"x": 0.5})))
         return True
+
+    def _copy(self, resume: Resume) -> None:
+        """The trial takes over another's checkpoint."""
+        source = resume.copy_from
+        if source is None:
+            return
+        state = self.driven.states.get(source)
+        assert source != resume.trial_id and state is not None, f"{resume}: nothing to copy"
+        assert not state.ended, f"{resume}: trial {source} is {state}, its checkpoint may be gone"
+        self.at[resume.trial_id] = self.at[source]
 
     def _step(self, trial_id: int) -> None:
         fault = self.rng.random()
@@ -166,6 +182,7 @@ class _Driver:
         elif isinstance(own[0], Pause) or (pause_at is not None and self.at[trial_id] >= pause_at):
             self.driven.states[trial_id] = TrialState.PAUSED
             del self.running[trial_id]
+            self._obey_stops(self._tell(TrialPaused(trial_id)))
 
     def _end(self, trial_id: int, state: TrialState) -> None:
         self.driven.states[trial_id] = state
@@ -175,11 +192,11 @@ class _Driver:
         else:
             best = max((self.curve(trial_id, r) for r in range(1, self.at[trial_id] + 1)), default=None)
             actions = self._tell(TrialFinished(trial_id, self.at[trial_id], best))
-        self._check_after_end(actions)
+        self._obey_stops(actions)
 
-    def _check_after_end(self, actions: Sequence[Action]) -> None:
+    def _obey_stops(self, actions: Sequence[Action]) -> None:
         for action in actions:
-            assert isinstance(action, Stop), f"{action} cannot answer the end of a trial"
+            assert isinstance(action, Stop), f"{action} can only answer a free worker or a report"
             state = self.driven.states.get(action.trial_id)
             assert state is not None and not state.ended, f"{action}: the trial is {state}"
             self._end(action.trial_id, TrialState.STOPPED)
@@ -194,6 +211,8 @@ class SchedulerContract:
     """What every scheduler must do. Inherit, name the class ``Test...``, and define `make`."""
 
     max_resource = 27
+    is_asynchronous = True
+    """No worker is ever left idle while new trials may start."""
 
     def make(self) -> Scheduler:
         """A new scheduler, for trials of up to `max_resource`."""
@@ -219,6 +238,31 @@ class SchedulerContract:
                 driven = drive(self.make(), separated, self.options(num_workers=workers, seed=seed))
                 assert len(driven.states) == 30
                 assert driven.ids(TrialState.RUNNING) == set()
+
+    def test_no_worker_idles_while_new_trials_may_start(self) -> None:
+        """What makes a scheduler asynchronous: no decision waits for stragglers."""
+        for seed in range(3):
+            driven = drive(self.make(), separated, self.options(num_workers=8, seed=seed))
+            idle = [event for event, actions in driven.log if event == WorkerFree() and not actions]
+            assert not idle or not self.is_asynchronous
+
+    def test_some_trials_get_all_of_their_resource(self) -> None:
+        """Once no new trial may start, paused ones that are due still go on."""
+        for seed in range(3):
+            driven = drive(self.make(), separated, self.options(num_trials=60, seed=seed))
+            assert driven.ids(TrialState.COMPLETED), "nobody came to its own end"
+
+    def test_no_trial_goes_twice_to_the_same_resource(self) -> None:
+        """A trial is promoted once from each rung, workers that die or not."""
+        for faults in ({}, {"failure_rate": 0.05, "loss_rate": 0.1}):
+            driven = drive(self.make(), separated, self.options(num_trials=60, **faults))
+            resumed = [
+                (action.trial_id, action.to_resource)
+                for _, actions in driven.log
+                for action in actions
+                if isinstance(action, Resume) and action.copy_from is None and action.to_resource is not None
+            ]
+            assert len(resumed) == len(set(resumed))
 
     def test_best_trial_is_not_stopped(self) -> None:
         """A trial ahead of all others at every resource may wait, but is never ended."""

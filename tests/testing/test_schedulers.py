@@ -14,7 +14,10 @@ from autodl.schedulers.protocol import (
     Resume,
     Start,
     Stop,
+    TrialFailed,
+    TrialFinished,
     TrialReported,
+    TrialStarted,
     WorkerFree,
 )
 from autodl.testing.schedulers import DriveOptions, SchedulerContract, drive, separated
@@ -53,6 +56,23 @@ class StartsUpToThree(PausesAtThree):
                 return [Continue(trial_id)]
             case TrialReported(trial_id=trial_id):
                 return [Continue(trial_id)]
+        return super().handle(event)
+
+
+class WaitsForAll(FIFOScheduler):
+    """Starts trials in pairs, the next pair when both have ended."""
+
+    def __init__(self):
+        self.started = self.ended = 0
+
+    def handle(self, event):
+        match event:
+            case WorkerFree() if self.started % 2 == 0 and self.started > self.ended:
+                return []
+            case TrialStarted():
+                self.started += 1
+            case TrialFinished() | TrialFailed():
+                self.ended += 1
         return super().handle(event)
 
 
@@ -137,5 +157,9 @@ def test_suite_catches_what_it_is_for():
     flips = broken(reported=lambda e: [Continue(e.trial_id) if next(coin) else Stop(e.trial_id)])
     assert "test_replay_gives_the_same_actions" in failures(contract_of(lambda: flips))
     stops_all = contract_of(lambda: broken(reported=lambda e: [Stop(e.trial_id)]))
-    assert failures(stops_all) == {"test_best_trial_is_not_stopped"}
+    assert failures(stops_all) == {
+        "test_best_trial_is_not_stopped",
+        "test_some_trials_get_all_of_their_resource",
+    }
+    assert "test_no_worker_idles_while_new_trials_may_start" in failures(contract_of(WaitsForAll))
     assert "test_first_free_worker_starts_a_trial" in failures(contract_of(lambda: broken(free=list)))
