@@ -27,10 +27,9 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
         [True, True, False]
     """
     table = _table(points)
-    sound = ~np.isnan(table).any(axis=1)
-    mask = sound.copy()
+    mask: NDArray[np.bool_] = np.all(~np.isnan(table), axis=1)
     # Sorted by the sum, no point is beaten by a later one: each is compared with the front so far.
-    order = np.flatnonzero(sound)
+    order = np.flatnonzero(mask)
     order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
     front = np.empty((0, table.shape[1]))
     for position in order:

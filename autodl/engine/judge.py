@@ -6,8 +6,9 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from autodl.measure import measure
 from autodl.objectives import Goals
-from autodl.trial import Report, Trial, TrialState
+from autodl.trial import Report, Trial
 
 _SECOND = 0.05
 """Weight of the sum beside the worst objective: of two trials with the same worst, the better one wins."""
@@ -34,35 +35,8 @@ class Judge:
         return f"the metric {names[0]}" if len(names) == 1 else f"all of the metrics {', '.join(names)}"
 
     def measure(self, trial: Trial, resource: int, metrics: dict[str, float]) -> tuple[Report, str | None]:
-        """The record of a report, and why it fails the trial; None: it does not.
-
-        A metric of the goals that is left out counts as reported last: what does not change (the
-        number of parameters, say) needs to be reported once.
-        """
-        if trial.reports and not self.goals.is_simple:
-            last = trial.reports[-1].metrics
-            metrics = {name: last[name] for name in self.goals.metrics if name in last} | metrics
-        failure = self._failure(resource, metrics)
-        scores = None if failure else self.goals.scores(metrics)
-        report = Report(
-            trial.trial_id,
-            trial.config,
-            TrialState.RUNNING,
-            resource,
-            None if scores is None else metrics[self.goals.objectives[0].metric],
-            None if scores is None else scores[0],
-            metrics,
-            self.goals.violation(metrics),
-        )
-        return report, failure
-
-    def _failure(self, resource: int, metrics: dict[str, float]) -> str | None:
-        for objective in self.goals.objectives:
-            value = metrics.get(objective.metric, 0.0)
-            if not math.isfinite(value):
-                name = "NaN" if math.isnan(value) else "infinite"
-                return f"metric {objective.metric!r} is {name} at resource {resource}"
-        return None
+        """The record of a report, and why it fails the trial; see `autodl.measure`."""
+        return measure(self.goals, trial, resource, metrics)
 
     def told(self, report: Report) -> Report:
         """As searcher and scheduler learn of it: the score is one number for all goals.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from autodl.objectives import Goals, Objective
 from autodl.trial import Config, Report, TrialState
 
 
@@ -99,3 +100,9 @@ class RunView(ResultView, Protocol):
     @property
     def path(self) -> Path:
         """The run's directory."""
+
+
+def goals_of(result: ResultView) -> Goals:
+    """All metrics and constraints of a run, for views that may not know them."""
+    goals = getattr(result, "goals", None)
+    return goals if isinstance(goals, Goals) else Goals((Objective(result.metric, result.mode),))
