@@ -15,7 +15,7 @@ from autodl.searchers.features import Features, Rows
 
 _FINEST = 100.0  # kernels of one range
 _NARROWING = 1.5  # exponent of the least width
-_LEAST = 1e-3  # of a range, in the rule of thumb
+_LEAST = 0.03  # of a range, in the rule of thumb
 _NORMAL = 1.06  # constant of the rule of thumb for a normal density
 
 
@@ -63,7 +63,7 @@ def _gaps(values: Rows) -> Rows:
 def by_spread(features: Features, rows: Rows, active: Mask) -> Rows:
     """The rule of thumb for normal densities, one width a column: 1.06 s m^(-1 / (4 + dim)).
 
-    Here s is the deviation of the column's m observations; no width is below 0.001. For a choice
+    Here s is the deviation of the column's m observations; no width is below 0.03. For a choice
     of k the share is 1 / m^(2 / (4 + dim)), brought down by how much one of the choices rules.
 
     Source: D. Scott, "Multivariate Density Estimation" (1992); S. Falkner, A. Klein, F. Hutter
