@@ -59,12 +59,16 @@ class TuneResult:
 
     @property
     def best_config(self) -> Config:
-        """The best trial's flat config.
+        """The flat config with which the best trial reported its best value.
+
+        Where a scheduler changed configs on the way (PBT) it is a part of the story only; all of it
+        is ``best_trial.schedule``.
 
         Raises:
             TrialError: no trial reported the metric.
         """
-        return dict(self._best().config)
+        best = self._best()
+        return dict(best.config if best.best is None else best.best.config)
 
     @property
     def best_value(self) -> float:

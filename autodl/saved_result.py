@@ -75,7 +75,9 @@ def _apply(trials: list[Trial], event: dict[str, Any], goals: Goals) -> None:
         case "resume" | "lost" | "requeue":
             trial.state, trial.ended_s = TrialState.RUNNING, None
             trial.attempt += 1
-            trial.config = event.get("config", trial.config)
+            if "config" in event or "copy_from" in event:
+                source = trials[event["copy_from"]] if "copy_from" in event else None
+                trial.go_on_with(event.get("config", trial.config), source)
         case "pause":
             trial.state = TrialState.PAUSED
         case _:

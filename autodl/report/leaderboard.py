@@ -11,7 +11,7 @@ from autodl.report.fronts import pareto_front
 from autodl.report.ranking import config_labels, ranked
 from autodl.report.view import ResultView, TrialView, goals_of
 from autodl.report.wording import error_summary
-from autodl.trial import TrialState
+from autodl.trial import Config, TrialState
 
 _FIXED = ("trial_id", "state", "resource", "seconds", "worker", "error")
 
@@ -22,8 +22,8 @@ def leaderboard(result: ResultView) -> pd.DataFrame:
     Columns: ``trial_id``, ``state``, the metrics (those of each trial's best report), ``pareto`` (on the
     front; with several metrics only, and those rows come first), ``feasible`` (with constraints only),
     ``resource`` (epochs), ``seconds``, ``worker``, ``error`` (one line), then a column for each label of
-    the search space; labels that are inactive in a trial are missing there. A label that has the name of
-    another column is called ``config.<label>``.
+    the search space (as it was at that best report); labels that are inactive in a trial are missing
+    there. A label that has the name of another column is called ``config.<label>``.
     """
     goals = goals_of(result)
     front = {trial.trial_id for trial in pareto_front(result)} if len(goals.objectives) > 1 else set()
@@ -32,15 +32,16 @@ def leaderboard(result: ResultView) -> pd.DataFrame:
     flags = ["pareto"] * (len(goals.objectives) > 1) + ["feasible"] * bool(goals.constraints)
     columns = ["trial_id", "state", *goals.metrics, *flags, "resource", "seconds", "worker", "error"]
     table = pd.DataFrame(rows, columns=columns)
-    return _with_config(table, trials)
+    configs = [trial.config if trial.best is None else trial.best.config for trial in trials]
+    return _with_config(table, trials, configs)
 
 
 def reports_table(result: ResultView) -> pd.DataFrame:
     """One row a report, by trial and then in the order of arrival.
 
     Columns: ``trial_id``, ``state`` (of the trial), ``resource``, each metric that was ever reported
-    (missing where it was not), ``feasible`` if there are constraints, then the config as in
-    `leaderboard`.
+    (missing where it was not), ``feasible`` if there are constraints, then the config as it was, in
+    columns as in `leaderboard`.
     """
     goals = goals_of(result)
     pairs = [(trial, report) for trial in result.trials for report in trial.reports]
@@ -53,16 +54,18 @@ def reports_table(result: ResultView) -> pd.DataFrame:
         for trial, report in pairs
     ]
     columns = ["trial_id", "state", "resource", *names, *["feasible"] * bool(goals.constraints)]
-    return _with_config(pd.DataFrame(rows, columns=columns), [trial for trial, _ in pairs])
+    table = pd.DataFrame(rows, columns=columns)
+    return _with_config(table, [trial for trial, _ in pairs], [report.config for _, report in pairs])
 
 
-def _with_config(table: pd.DataFrame, trials: Sequence[TrialView]) -> pd.DataFrame:
-    """A column for each label of the configs; `trials`: one a row."""
+def _with_config(table: pd.DataFrame, trials: Sequence[TrialView], configs: Sequence[Config]) -> pd.DataFrame:
+    """A column for each label of the configs; `trials`, `configs`: one a row. A trial's config can change."""
     parts = [table]
     taken = {*_FIXED, *table.columns}
-    for label in config_labels(sorted(trials, key=lambda trial: trial.trial_id)):
+    last = config_labels(sorted(trials, key=lambda trial: trial.trial_id))
+    for label in dict.fromkeys([*last, *(label for config in configs for label in config)]):
         name = f"config.{label}" if label in taken else label
-        parts.append(_column([trial.config.get(label) for trial in trials], name).to_frame())
+        parts.append(_column([config.get(label) for config in configs], name).to_frame())
     return pd.concat(parts, axis=1)
 
 

@@ -85,8 +85,8 @@ def survivors(count: int, reduction_factor: float) -> int:
     the first trials of every rung, which the promotion type merely keeps waiting.
 
     Example:
-        >>> [survivors(n, 3) for n in (1, 3, 4, 7)]
-        [1, 1, 2, 3]
+        >>> tuple(survivors(n, 3) for n in (1, 3, 4, 7))
+        (1, 1, 2, 3)
     """
     return 1 + math.floor((count - 1) / reduction_factor)
 
@@ -95,8 +95,8 @@ def places(count: int, reduction_factor: float) -> int:
     """How many of `count` trials at a rung may be promoted: ``floor(count / eta)``, as in the paper.
 
     Example:
-        >>> [places(n, 3) for n in (2, 3, 5, 6)]
-        [0, 1, 1, 2]
+        >>> tuple(places(n, 3) for n in (2, 3, 5, 6))
+        (0, 1, 1, 2)
     """
     return math.floor(count / reduction_factor + 1e-9)  # 11 / 1.1 comes out below 10
 
