@@ -15,6 +15,7 @@ import argparse
 import warnings
 from typing import Any
 
+import on_tuner
 from harness import OUT, adaptors, append, load, rows
 
 SIMULATED_S = {"mf": 6000.0, "scaling": 6000.0}
@@ -39,18 +40,19 @@ def regret(options: argparse.Namespace) -> None:
 
 def cluster(options: argparse.Namespace) -> None:
     """Regret over simulated time, on 4 workers or on 1 to 16."""
-    simulate, version = load("sim").simulate, load("autodl_").VERSION
+    theirs, ours = load("sim").simulate, load("autodl_")
     problem = load("problems").get("mlp_digits")
     counts = [4] if options.what == "mf" else [int(n) for n in options.workers.split(",")]
     horizon = options.horizon or SIMULATED_S[options.what]
     for made in adaptors("SCHEDULERS", options.names):
         for workers in counts:
+            simulate = on_tuner.simulate if made.scheduler in ours.LEAVE_IDLE else theirs
             for seed in range(options.first, options.first + options.seeds):
                 key = {"adaptor": made.name, "seed": seed, "horizon": horizon, "workers": workers}
                 if not options.again and stored("mf", **key):
                     continue
                 row = simulate(made, problem, seed, horizon, workers)
-                row.update(kind="mf", version=version, problem="mlp_digits", **key)
+                row.update(kind="mf", version=ours.VERSION, problem="mlp_digits", **key)
                 append("mf.jsonl" if workers == 4 else "scaling.jsonl", row)
                 print(
                     made.name,

@@ -21,18 +21,25 @@ VERSION = f"autodl {autodl.__version__}"
 
 SINGLE = ("random", "sobol", "gp", "tpe", "bohb", "cmaes", "bayesian", "auto", "evolution")
 MULTI: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "autodl-mobster": ("mobster", "asha", {"kind": "promotion", "type": "promotion"}),
-    "autodl-mobster-stop": ("mobster", "asha", {"kind": "stopping", "type": "stopping"}),
-    "autodl-asha": ("random", "asha", {"kind": "promotion", "type": "promotion"}),
-    "autodl-asha-stop": ("random", "asha", {"kind": "stopping", "type": "stopping"}),
+    "autodl-mobster": ("mobster", "asha", {"type": "promotion"}),
+    "autodl-mobster-stop": ("mobster", "asha", {"type": "stopping"}),
+    "autodl-asha": ("random", "asha", {"type": "promotion"}),
+    "autodl-asha-stop": ("random", "asha", {"type": "stopping"}),
     "autodl-bohb": ("bohb", "hyperband", {}),
-    "autodl-bohb-asha": ("bohb", "asha", {"kind": "promotion", "type": "promotion"}),
-    "autodl-tpe-asha": ("tpe", "asha", {"kind": "promotion", "type": "promotion"}),
-    "autodl-gp-asha": ("gp", "asha", {"kind": "promotion", "type": "promotion"}),
+    "autodl-bohb-asha": ("bohb", "asha", {"type": "promotion"}),
+    "autodl-tpe-asha": ("tpe", "asha", {"type": "promotion"}),
+    "autodl-gp-asha": ("gp", "asha", {"type": "promotion"}),
     "autodl-hyperband": ("random", "hyperband", {}),
-    "autodl-auto-asha": ("auto", "asha", {"kind": "promotion", "type": "promotion"}),
+    "autodl-sync-halving": ("random", "sync_halving", {}),
+    "autodl-median": ("random", "median", {}),
+    "autodl-pbt": ("random", "pbt", {}),
+    "autodl-hyperband-promote": ("random", "hyperband", {"type": "promotion"}),
+    "autodl-auto-asha": ("auto", "asha", {"type": "promotion"}),
 }
 """Name -> searcher, scheduler, options of the scheduler (those that it has)."""
+
+LEAVE_IDLE = ("sync_halving", "pbt")
+"""Schedulers that may leave a worker idle: they run on our simulated cluster (``on_tuner.py``)."""
 
 
 def make(table: dict[str, Any], name: str, options: dict[str, Any]) -> Any:
