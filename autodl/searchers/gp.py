@@ -19,7 +19,7 @@ from autodl.searchers.features import Rows, stack
 from autodl.searchers.gaussian_process import GaussianProcess
 from autodl.searchers.gp_acquisition import LogExpectedImprovement
 from autodl.searchers.gp_features import GPFeatures
-from autodl.searchers.gp_fit import Hyperparameters, Priors, fit_hyperparameters
+from autodl.searchers.gp_fit import Hyperparameters, Priors, doubtful, fit_hyperparameters
 from autodl.searchers.gp_search import GPSearch, listed_rows, scattered_rows
 from autodl.searchers.gp_targets import gp_targets
 from autodl.searchers.losses import capped
@@ -32,7 +32,9 @@ _LISTED = 1000  # finite spaces of so many configs are looked through entirely
 _GOOD = 5  # trials whose neighbourhood is searched
 _FANTASIES = 8
 _FITTED = 200  # trials that hyper-parameters are fitted on, at most
-PRIORS = Priors()
+_PRIORS = Priors()
+_STUCK = 5  # trials without a better one, after which the model is doubted
+_DOUBTED = 3  # of so many trials then, one is chosen by a model that is less sure
 
 
 class GPSearcher:
@@ -44,9 +46,9 @@ class GPSearcher:
     the reports.
 
     Args:
-        num_initial: trials that fill the space evenly (a scrambled Sobol sequence) before the
-            model is asked; given ones (`PortfolioSearcher`) count. None: by the number of
-            parameters, 4 to 10.
+        num_initial: trials before the model is asked: the space's default, then points that fill
+            the space evenly (a scrambled Sobol sequence); given ones (`PortfolioSearcher`) count. None: by the number of
+            parameters, 4 to 6.
         max_observations: the model knows so many trials at most, half of them the best, half the
             latest.
 
@@ -73,7 +75,7 @@ class GPSearcher:
         self._pending: dict[int, Rows] = {}
         self._ended: dict[int, tuple[Rows, float | None]] = {}
         self._fit: tuple[int, Hyperparameters] | None = None  # trials at the last fit, and its result
-        self._start_size = self.num_initial or int(np.clip(self._features.dim + 1, 4, 10))
+        self._start_size = self.num_initial or int(np.clip(self._features.dim + 1, 4, 6))
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
@@ -114,10 +116,12 @@ class GPSearcher:
         return config
 
     def _initial(self, trial_id: int) -> Config:
-        """The trial's point of a scrambled Sobol sequence: evener than independent draws."""
+        """The default first, then points of a scrambled Sobol sequence: evener than independent draws."""
         from scipy.stats import qmc  # noqa: PLC0415  # heavy, and used by this searcher only
 
         binding = bound(self._binding, self)
+        if trial_id == 0:  # the user's guess, or the middle
+            return binding.space.default
         if not 0 < self._features.dim <= qmc.Sobol.MAXDIM:
             return binding.space.sample(binding.rng(trial_id))
         generator = np.random.default_rng(derive_seed(binding.seed, "sobol"))
@@ -150,9 +154,17 @@ class GPSearcher:
             if len(rows) > _FITTED:
                 part = np.array(capped((-targets).tolist(), _FITTED))
             steps = 50 if count < 60 else 15
-            found = fit_hyperparameters(wide[part], targets[part], groups, PRIORS, last, max_steps=steps)
+            found = fit_hyperparameters(wide[part], targets[part], groups, _PRIORS, last, max_steps=steps)
             self._fit = (count, found)
-        return GaussianProcess(wide, targets, groups, self._fit[1])
+        chosen = self._fit[1]
+        if self._is_stuck() and count % _DOUBTED == 0:
+            chosen = doubtful(chosen, _PRIORS)
+        return GaussianProcess(wide, targets, groups, chosen)
+
+    def _is_stuck(self) -> bool:
+        """No better trial for some time: the model may be too sure of what it found irrelevant."""
+        scores = [-math.inf if score is None else score for _, score in self._ended.values()]
+        return len(scores) - 1 - int(np.argmax(scores)) >= _STUCK
 
     def _data(self) -> tuple[Rows, Rows]:
         """Rows (n, dim) and targets (n,) of the trials that ended."""

@@ -9,15 +9,31 @@ R. P. Adams, NIPS 2012, section 3.2).
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
-from autodl.searchers.gaussian_process import GaussianProcess
 from autodl.searchers.matern import Array
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 _SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
 _FAR = -100.0  # below, the series is exact to double precision's half
+
+
+class Predictor(Protocol):
+    """What is asked of a model; `GaussianProcess` is one."""
+
+    def predict(self, points: Array) -> tuple[Array, Array]:
+        """Means (k, m) and deviations (k,) at points (k, d)."""
+        ...
+
+    def predict_with_gradient(self, point: Array) -> tuple[Array, float, Array, Array]:
+        """At one point (d,): means (m,), deviation, and their gradients (m, d) and (d,)."""
+        ...
+
+    def fitted(self) -> Array:
+        """Means (n, m) at the points it has learned from."""
+        ...
 
 
 def log_h(z: Array) -> tuple[Array, Array]:
@@ -49,7 +65,7 @@ class LogExpectedImprovement:
         best: (m,), the lowest mean at the model's own points, of each column.
     """
 
-    def __init__(self, model: GaussianProcess) -> None:
+    def __init__(self, model: Predictor) -> None:
         self._model = model
         self.best = model.fitted().min(axis=0)
 

@@ -170,3 +170,14 @@ def fit_hyperparameters(
         for logs in starts
     ]
     return Hyperparameters.from_logs(min(ends, key=lambda end: float(end.fun)).x)
+
+
+def doubtful(found: Hyperparameters, priors: Priors) -> Hyperparameters:
+    """Hyper-parameters that believe no feature to matter less than the prior's median says.
+
+    The most probable ones may be too sure: a parameter that does nothing in the branch where most
+    trials are looks as if it did nothing anywhere.
+    """
+    means, _ = prior_logs(len(found.scales), priors)
+    scales = np.minimum(found.scales, np.exp(means[:-2]))
+    return Hyperparameters(scales, max(found.variance, math.exp(means[-2])), found.noise)

@@ -31,7 +31,7 @@ def gp_targets(scores: Sequence[float | None]) -> Array:
     is_known = ~np.isnan(losses)
     known = standardise(winsorise(losses[is_known]))
     if len(known) >= _LEAST:
-        known = standardise(yeo_johnson(known, best_power(known)))
+        known = standardise(yeo_johnson(known, 0.5 + 0.5 * best_power(known)))
     losses[is_known] = known
     losses[~is_known] = known.max()
     return standardise(losses)
