@@ -114,7 +114,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     )
     run, search_space = _with_space(function, space)
     _check_limits(searcher, options, search_space)
-    made = for_goals(get_searcher(searcher), goals)
+    made = for_goals(get_searcher(searcher, max_resource=max_resource), goals)
     if points_to_evaluate:
         made = PortfolioSearcher(points_to_evaluate, then=made)
     tuner = Tuner(

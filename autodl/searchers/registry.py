@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from autodl.errors import OptionError
@@ -11,6 +12,7 @@ from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
+from autodl.searchers.mobster import MobsterSearcher
 from autodl.searchers.nsga2 import NSGA2Searcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.random_search import RandomSearcher
@@ -27,16 +29,19 @@ SEARCHERS: dict[str, Any] = {
     "bohb": BOHBSearcher,
     "cmaes": CMAESSearcher,
     "nsga2": NSGA2Searcher,
+    "mobster": MobsterSearcher,
 }
 
 
-def get_searcher(searcher: str | Searcher) -> Searcher:
+def get_searcher(searcher: str | Searcher, **defaults: Any) -> Searcher:
     """The searcher a user means.
 
     Args:
         searcher: a name ("random", "grid", "bayesian", or one a third party offers by an entry
             point of the group ``autodl.searchers``), or an object with `suggest` and `observe`,
             returned as it is.
+        defaults: what the caller knows of the run (``max_resource=27``); a named searcher gets those
+            its constructor asks for. None means not known.
 
     Raises:
         UnknownNameError: no searcher has that name; the message lists the names.
@@ -46,7 +51,12 @@ def get_searcher(searcher: str | Searcher) -> Searcher:
         >>> get_searcher("random")
         RandomSearcher()
     """
-    made = look_up("searcher", searcher, SEARCHERS)() if isinstance(searcher, str) else searcher
+    made: Any = searcher
+    if isinstance(searcher, str):
+        factory = look_up("searcher", searcher, SEARCHERS)
+        known = {name: value for name, value in defaults.items() if value is not None}
+        asked = inspect.signature(factory).parameters if known else {}
+        made = factory(**{name: value for name, value in known.items() if name in asked})
     if isinstance(made, type) or not isinstance(made, Searcher):
         raise OptionError(
             f"a searcher is a name or an object with suggest(trial_id) and observe(report), got {made!r}"
