@@ -89,12 +89,20 @@ class SearchSpace:
         """Every active parameter's default."""
         return self._fill({})
 
-    def sample(self, rng: np.random.Generator) -> Config:
-        """A config drawn uniformly: choices first, then what is active under them."""
+    def sample(self, rng: np.random.Generator, *, given: Mapping[str, Value] | None = None) -> Config:
+        """A config drawn uniformly: choices first, then what is active under them.
+
+        Args:
+            rng: where draws come from.
+            given: values that are not drawn, taken as they are; those of labels that turn out
+                inactive are left out. Parts of any config of this space do.
+        """
+        fixed = given or {}
         config: Config = {}
         for parameter in self.parameters:
             if parameter.is_active(config):
-                config[parameter.label] = parameter.domain.sample(rng)
+                label = parameter.label
+                config[label] = fixed[label] if label in fixed else parameter.domain.sample(rng)
         return config
 
     def _fill(self, given: Mapping[str, Value]) -> Config:
