@@ -1,4 +1,4 @@
-"""Decisions a second on a simulated cluster of 1,000 workers, journal on.
+"""Decisions a second on a simulated cluster of 1,000 workers, journal on; both types of ASHA.
 
     python benchmarks/simulated_cluster.py
 
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from autodl.executors.simulated_objectives import FunctionObjective
+from autodl.schedulers.asha import ASHAScheduler
 from autodl.simulation import simulate
 from autodl.spaces import Categorical, Int, Real
 from autodl.trial import Config
@@ -61,6 +62,11 @@ class Stopwatch:
         return " / ".join(f"{part.mean():.0f}" for part in parts)
 
 
+def _scheduler(name: str, epochs: int) -> Any:
+    """A scheduler by its name; of ASHA, also the promotion type."""
+    return ASHAScheduler(epochs, type="promotion") if name == "asha-promotion" else name
+
+
 def row(scheduler: str, num_trials: int, options: argparse.Namespace) -> str:
     objective = FunctionObjective(loss, max_resource=options.epochs, seconds=60.0)
     watch, wall, cpu = Stopwatch(), time.perf_counter(), time.process_time()
@@ -69,7 +75,7 @@ def row(scheduler: str, num_trials: int, options: argparse.Namespace) -> str:
         SPACE,
         metric="loss",
         searcher=options.searcher,
-        scheduler=scheduler,
+        scheduler=_scheduler(scheduler, options.epochs),
         num_workers=options.workers,
         num_trials=num_trials,
         stragglers=0.3,
@@ -86,7 +92,7 @@ def main() -> None:
     parser.add_argument("--num-trials", default="1000,3000,10000,30000")
     parser.add_argument("--epochs", type=int, default=81)
     parser.add_argument("--workers", type=int, default=1000)
-    parser.add_argument("--schedulers", default="asha")
+    parser.add_argument("--schedulers", default="asha,asha-promotion")
     parser.add_argument("--searcher", default="random")
     options = parser.parse_args()
     row("asha", 300, options)  # imports

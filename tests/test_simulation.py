@@ -11,6 +11,7 @@ from autodl.errors import AllTrialsFailedError
 from autodl.executors.simulated_objectives import CurveObjective, FunctionObjective, TableObjective
 from autodl.journal import read_journal
 from autodl.schedulers.asha import ASHAScheduler
+from autodl.schedulers.registry import SCHEDULERS
 from autodl.simulation import simulate
 from autodl.trial import TrialState
 
@@ -123,6 +124,30 @@ def test_asha_keeps_its_shares_on_a_thousand_workers() -> None:
     for before, after in ((1, 2), (2, 4), (4, 10)):
         assert 0.28 * at[before] <= at[after] <= 0.5 * at[before]  # decided on arrival: 1/3, more or less
     assert {t.worker for t in result.trials} == {f"sim-{n}" for n in range(1000)}
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+@pytest.mark.parametrize("num_workers", [1, 50])
+def test_every_scheduler_comes_to_its_end_whatever_goes_wrong(name: str, num_workers: int) -> None:
+    options = {"stragglers": 0.5, "loss_rate": 0.01, "failure_rate": 0.05}
+    result = search(120, scheduler=name, num_workers=num_workers, **options)
+    assert len(result.trials) == 120
+    assert result.stopped_by == "num_trials"
+    assert all(trial.state.ended for trial in result.trials)
+    assert result.best_trial.resource == 9
+    assert abs(result.best_config["x"] - 0.3) < 0.1
+
+
+def test_promotion_needs_no_more_epochs_than_its_shares_and_finds_the_best() -> None:
+    scheduler = ASHAScheduler(27, type="promotion")
+    result = search(900, scheduler=scheduler, num_workers=30, epochs=27, stragglers=0.3)
+    counts = [sum(trial.resource >= level for trial in result.trials) for level in (1, 3, 9, 27)]
+    assert counts[0] == 900
+    for before, after in itertools.pairwise(counts):
+        # Early promotions that hindsight would not make: of the order of sqrt(n), says the paper.
+        assert 0.25 * before <= after <= before / 3 + 2 * before**0.5
+    assert all(trial.attempt == 1 + sum(trial.resource > r for r in (1, 3, 9)) for trial in result.trials)
+    assert abs(result.best_config["x"] - 0.3) < 0.02
 
 
 def test_more_workers_reach_the_same_sooner() -> None:
