@@ -47,8 +47,8 @@ class GPSearcher:
 
     Args:
         num_initial: trials before the model is asked: the space's default, then points that fill
-            the space evenly (a scrambled Sobol sequence); given ones (`PortfolioSearcher`) count. None: by the number of
-            parameters, 4 to 6.
+            the space evenly (a scrambled Sobol sequence); given ones (`PortfolioSearcher`) count.
+            None: by the number of parameters, 4 to 6.
         max_observations: the model knows so many trials at most, half of them the best, half the
             latest.
 
