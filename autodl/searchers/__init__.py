@@ -3,6 +3,7 @@
 from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
+from autodl.searchers.evolution import EvolutionSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.nsga2 import NSGA2Searcher
@@ -11,6 +12,7 @@ from autodl.searchers.protocol import BindableSearcher, Searcher
 from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.registry import get_searcher
 from autodl.searchers.scalarised import ScalarisedSearcher
+from autodl.searchers.searcher_base import SearcherBase
 from autodl.searchers.sobol import SobolSearcher
 from autodl.searchers.tpe import TPESearcher
 
@@ -19,6 +21,7 @@ __all__ = [
     "BayesianSearcher",
     "BindableSearcher",
     "CMAESSearcher",
+    "EvolutionSearcher",
     "GPSearcher",
     "GridSearcher",
     "NSGA2Searcher",
@@ -26,6 +29,7 @@ __all__ = [
     "RandomSearcher",
     "ScalarisedSearcher",
     "Searcher",
+    "SearcherBase",
     "SobolSearcher",
     "TPESearcher",
     "get_searcher",

@@ -10,6 +10,7 @@ from autodl.plugins import look_up
 from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
+from autodl.searchers.evolution import EvolutionSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.mobster import MobsterSearcher
@@ -29,6 +30,7 @@ SEARCHERS: dict[str, Any] = {
     "bohb": BOHBSearcher,
     "cmaes": CMAESSearcher,
     "nsga2": NSGA2Searcher,
+    "evolution": EvolutionSearcher,
     "mobster": MobsterSearcher,
 }
 
