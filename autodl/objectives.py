@@ -135,6 +135,11 @@ class Goals:
         return sum(constraint.violation(metrics.get(constraint.metric)) for constraint in self.constraints)
 
 
+def squashed(violation: float) -> float:
+    """A violation, 0 to infinite, on a scale from 0 to 1 that keeps the order."""
+    return 1.0 if math.isinf(violation) else violation / (1.0 + violation)
+
+
 def infer_mode(metric: str) -> str:
     """What is better, "min" or "max", by the words in the metric's name; see `autodl.tune`."""
     words = str(metric).lower().replace("-", "_").replace("/", "_").split("_")

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from autodl.measure import measure
-from autodl.objectives import Goals
+from autodl.objectives import Goals, squashed
 from autodl.trial import Report, Trial
 
 _SECOND = 0.05
@@ -56,7 +56,7 @@ class Judge:
         if report.violation <= 0.0:
             self._feasible.include(scores)
         known = self._all if self._feasible.is_empty else self._feasible
-        missed = min(report.violation, 1.0)
+        missed = squashed(report.violation)
         if len(scores) > 1:
             shares = known.shares(scores)
             told = min(shares) + _SECOND * sum(shares) if missed <= 0.0 else -missed

@@ -59,7 +59,7 @@ def importances(trials: Sequence[TrialView], *, seed: int = 0) -> Importances:
         trials: any trials; those without a score are left out.
         seed: of the forest and the shuffles.
     """
-    kept, scores = _scored(trials)
+    kept, scores = scored(trials)
     columns = {label: encode_label([t.config for t in kept], label) for label in config_labels(trials)}
     columns = {label: column for label, column in columns.items() if _varies(column)}
     if len(kept) < MIN_TRIALS or not columns or np.ptp(scores) == 0.0:
@@ -74,7 +74,7 @@ def importances(trials: Sequence[TrialView], *, seed: int = 0) -> Importances:
     return Importances({names[i]: float(shares[i]) for i in order}, explained, len(kept))
 
 
-def _scored(trials: Sequence[TrialView]) -> tuple[list[TrialView], _Floats]:
+def scored(trials: Sequence[TrialView]) -> tuple[list[TrialView], _Floats]:
     """The latest trials that have a finite score, and their scores, shape (trials,)."""
     kept: list[TrialView] = []
     scores: list[float] = []

@@ -58,7 +58,7 @@ def plot_parallel(result: ResultView, width: float, labels: Sequence[str] | None
     The axes are the most important labels that vary, as many as the width holds, then the metric.
     """
     trials = [t for t in reversed(ranked(result.trials)) if t.best is not None]
-    labels = _chosen(trials, labels, max(2, int(width / 1.1)))
+    labels = chosen_labels(trials, labels, max(2, int(width / 1.1)))
     if len(trials) < 2 or not labels:
         return empty(width, _NOTHING_VARIES)
     figure, (ax,) = new_figure(width, 3.5)
@@ -83,7 +83,7 @@ def plot_parallel(result: ResultView, width: float, labels: Sequence[str] | None
 def plot_slices(result: ResultView, width: float, labels: Sequence[str] | None = None) -> Figure:
     """The metric against each label that varies, most important first."""
     trials = [t for t in reversed(ranked(result.trials)) if t.best is not None]
-    labels = _chosen(trials, labels, 12)
+    labels = chosen_labels(trials, labels, 12)
     if len(trials) < 2 or not labels:
         return empty(width, _NOTHING_VARIES)
     columns = max(1, min(len(labels), int(width / 1.75)))
@@ -125,14 +125,14 @@ def _draw_slice(ax: Axes, trials: Sequence[TrialView], label: str) -> None:
     colours = [GOOD if t is trials[-1] else FAINT for t in active]
     ax.scatter(codes, values, s=22, c=colours, edgecolors="white", linewidths=0.5)
     ax.set_xlabel(plain(short_label(label), 20))
-    if _is_numeric(active, label):
+    if is_numeric(active, label):
         if looks_logarithmic(codes):
             ax.set_xscale("log")
             ax.minorticks_off()
         else:
             ax.locator_params(axis="x", nbins=4)
         return
-    names = _names(active, label)
+    names = value_names(active, label)
     crowded = len(names) > 2 and sum(map(len, names)) > 14
     shown = [plain(name, 11) for name in names]
     ax.set_xticks(
@@ -151,9 +151,9 @@ class _Axis:
     def of_label(cls, trials: Sequence[TrialView], label: str) -> _Axis:
         """The axis of a hyper-parameter; heights are NaN where it is inactive."""
         codes = encode_label([t.config for t in trials], label)
-        if _is_numeric(trials, label):
+        if is_numeric(trials, label):
             return cls.of_numbers(label, codes)
-        names = _names(trials, label)
+        names = value_names(trials, label)
         top = max(len(names) - 1, 1)
         return cls(label, codes / top, [(i / top, name) for i, name in enumerate(names)])
 
@@ -190,7 +190,7 @@ def _draw_axes(ax: Axes, axes: list[_Axis], *, inactive: bool, narrow: bool) -> 
     ax.grid(False)
 
 
-def _chosen(trials: Sequence[TrialView], labels: Sequence[str] | None, most: int) -> list[str]:
+def chosen_labels(trials: Sequence[TrialView], labels: Sequence[str] | None, most: int) -> list[str]:
     """At most `most` labels with at least two values: the first of `labels`, or the most important."""
     candidates = config_labels(trials) if labels is None else labels
     varying = [c for c in candidates if len({t.config[c] for t in trials if c in t.config}) > 1]
@@ -200,12 +200,13 @@ def _chosen(trials: Sequence[TrialView], labels: Sequence[str] | None, most: int
     return varying[:most]
 
 
-def _is_numeric(trials: Sequence[TrialView], label: str) -> bool:
+def is_numeric(trials: Sequence[TrialView], label: str) -> bool:
+    """Whether all values of a label are numbers; booleans are choices."""
     values = [t.config[label] for t in trials if label in t.config]
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
-def _names(trials: Sequence[TrialView], label: str) -> list[str]:
+def value_names(trials: Sequence[TrialView], label: str) -> list[str]:
     """Names of a label's values, in the order of `encode_label`'s indices."""
     values = {repr(t.config[label]): t.config[label] for t in trials if label in t.config}
     return [format_config_value(values[key]) for key in sorted(values)]

@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from autodl.errors import OptionError, UnknownNameError
+from autodl.report.plot_contour import plot_contour
+from autodl.report.plot_fanova import plot_fanova
+from autodl.report.plot_pareto import plot_pareto
 from autodl.report.plot_space import plot_importance, plot_parallel, plot_slices
 from autodl.report.plot_style import (
     BAD,
@@ -40,13 +43,14 @@ def plot(
 
     Args:
         kind: ``"curves"`` (the learning curve of every trial), ``"incumbent"`` (best so far over time),
-            ``"importance"`` (of each hyper-parameter), ``"parallel"`` (parallel coordinates of all
-            configs), ``"slices"`` (the metric against each hyper-parameter), ``"timeline"`` (which worker
-            ran what, when).
+            ``"importance"`` (of each hyper-parameter, by permutation), ``"fanova"`` (the same by functional
+            ANOVA, pairs included), ``"parallel"`` (parallel coordinates of all configs), ``"slices"`` (the
+            metric against each hyper-parameter), ``"contour"`` (the metric over two of them),
+            ``"timeline"`` (which worker ran what, when), ``"pareto"`` (several metrics and their front).
         result: a finished run or one under way.
         width: of the figure in inches; the height follows.
-        labels: hyper-parameters that ``"parallel"`` and ``"slices"`` show, in this order; None takes the
-            most important ones, which means fitting a forest first.
+        labels: hyper-parameters that ``"parallel"``, ``"slices"`` and ``"contour"`` (two) show, in this
+            order; None takes the most important ones, which means fitting a forest first.
 
     Raises:
         UnknownNameError: no such kind; no trial has such a label.
@@ -202,14 +206,16 @@ def _end(trials: Sequence[TrialView]) -> float:
     return max((t.ended_s if t.ended_s is not None else t.started_s for t in trials), default=0.0)
 
 
-BY_LABEL = {"parallel": plot_parallel, "slices": plot_slices}
+BY_LABEL = {"parallel": plot_parallel, "slices": plot_slices, "contour": plot_contour}
 """Kinds that can be told which hyper-parameters to show."""
 
 KINDS = {
     "curves": plot_curves,
     "incumbent": plot_incumbent,
     "importance": plot_importance,
+    "fanova": plot_fanova,
     **BY_LABEL,
     "timeline": plot_timeline,
+    "pareto": plot_pareto,
 }
 """Name -> function (result, width in inches) -> Figure."""

@@ -11,18 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodl.errors import OptionError
-from autodl.objectives import Goals
+from autodl.objectives import Goals, squashed
 from autodl.rng import derive_seed
+from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.binding import Binding, bound
+from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
 from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.registry import get_searcher
+from autodl.searchers.sobol import SobolSearcher
+from autodl.searchers.tpe import TPESearcher
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report, TrialState
 
 METHODS = ("chebyshev", "hypervolume")
 _SECOND = 0.05  # weight of the plain sum in the augmented Chebyshev function, as in ParEGO
+_MODELLING = (BayesianSearcher, GPSearcher, TPESearcher)
 _MARGIN = 0.1  # how far the hypervolume's reference lies below the worst seen, in ranges
 
 
@@ -110,12 +115,18 @@ class ScalarisedSearcher:
             ]
         )
         seed = derive_seed(bound(self._binding, self).seed, "weights", trial_id)
-        # Squares of a direction that is uniform on the sphere, or weights uniform on the simplex.
-        concentration = 0.5 if self.method == "hypervolume" else 1.0
-        weights = np.random.default_rng(seed).dirichlet(np.full(known.shape[1], concentration))
-        mixed = iter(scalarise(known, weights, self.method, known[sound] if sound.any() else known))
+        if known.shape[1] == 1:
+            mixed = known[:, 0]
+        else:
+            # Squares of a direction that is uniform on the sphere, or weights uniform on the simplex.
+            concentration = 0.5 if self.method == "hypervolume" else 1.0
+            weights = np.random.default_rng(seed).dirichlet(np.full(known.shape[1], concentration))
+            mixed = scalarise(known, weights, self.method, known[sound] if sound.any() else known)
+        ranked = mixed[sound] if sound.any() else mixed
+        worst, span = float(ranked.min()), float(np.ptp(ranked)) or float(np.ptp(mixed)) or 1.0
+        following = iter(mixed)
         return [
-            report if s is None else _with_score(report, float(next(mixed)))
+            report if s is None else _with_score(report, float(next(following)), worst, span)
             for report, s in zip(self._reports, scores, strict=True)
         ]
 
@@ -154,15 +165,22 @@ def scalarise(
     return mixed
 
 
-def _with_score(report: Report, score: float) -> Report:
-    """Scored; one that misses a constraint lands below all that keep them (the worst there is: -1.1)."""
+def _with_score(report: Report, score: float, worst: float, span: float) -> Report:
+    """Scored; one that misses a constraint lands below all that keep them, the lower the more it misses."""
     if report.violation > 0.0:
-        score = min(score, -1.2) - min(report.violation, 1.0)
+        score = worst - span * (0.1 + squashed(report.violation))
     return dataclasses.replace(report, value=score, score=score)
 
 
 def for_goals(searcher: Searcher, goals: Goals) -> Searcher:
-    """The searcher itself if it can serve the goals, or learns nothing anyway; else one that lets it."""
-    if len(goals.objectives) == 1 or isinstance(searcher, (GoalSearcher, RandomSearcher, GridSearcher)):
+    """The searcher itself if it can serve the goals, or learns nothing anyway; else one that lets it.
+
+    With one metric and constraints only searchers that model the score are helped: what they were
+    told of a config that misses a constraint is put right as more is known. All others are told a
+    low score once.
+    """
+    if goals.is_simple or isinstance(searcher, (GoalSearcher, RandomSearcher, GridSearcher, SobolSearcher)):
+        return searcher
+    if len(goals.objectives) == 1 and not isinstance(searcher, _MODELLING):
         return searcher
     return ScalarisedSearcher(searcher)
