@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autodl import executors, optim, schedulers, searchers, spaces
     from autodl.executors import JoblibExecutor, SerialExecutor, SimulatedExecutor
+    from autodl.report.mlflow_log import MLflowCallback
+    from autodl.report.tensorboard_log import TensorBoardCallback
+    from autodl.result import TuneResult
+    from autodl.saved_result import load_result
     from autodl.simulation import simulate
     from autodl.spaces import Bool, Categorical, Dict, Int, List, Real, args, func, obj
     from autodl.tasks import ImageClassification, ImageClassifier
@@ -32,13 +36,17 @@ __all__ = [
     "Int",
     "JoblibExecutor",
     "List",
+    "MLflowCallback",
     "Real",
     "SerialExecutor",
     "SimulatedExecutor",
+    "TensorBoardCallback",
+    "TuneResult",
     "__version__",
     "args",
     "executors",
     "func",
+    "load_result",
     "obj",
     "optim",
     "schedulers",
@@ -58,12 +66,16 @@ _HOMES: dict[str, str | None] = {
     "Int": "autodl.spaces",
     "JoblibExecutor": "autodl.executors",
     "List": "autodl.spaces",
+    "MLflowCallback": "autodl.report.mlflow_log",
     "Real": "autodl.spaces",
     "SerialExecutor": "autodl.executors",
     "SimulatedExecutor": "autodl.executors",
+    "TensorBoardCallback": "autodl.report.tensorboard_log",
+    "TuneResult": "autodl.result",
     "args": "autodl.spaces",
     "executors": None,
     "func": "autodl.spaces",
+    "load_result": "autodl.saved_result",
     "obj": "autodl.spaces",
     "optim": None,
     "schedulers": None,

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autodl.errors import TrialError, UnknownNameError
 from autodl.result import TuneResult
+from autodl.spaces import Real
 from autodl.trial import Report, Trial, TrialState
+from autodl.tuner import tune
 
 
 def trial(trial_id: int, scores: list[float], state: TrialState = TrialState.COMPLETED) -> Trial:
@@ -67,6 +70,30 @@ def test_plot_draws_and_names_what_it_cannot() -> None:
     assert isinstance(found.plot("incumbent"), Figure)
     with pytest.raises(UnknownNameError, match="curves"):
         found.plot("pie")
+
+
+def test_load_state_gives_back_what_the_reporter_saved(tmp_path: Path) -> None:
+    def train(args: Any, reporter: Any) -> None:
+        reporter.save({"weights": [args.x], "epoch": 1})
+        reporter(loss=args.x)
+
+    found = tune(train, {"x": Real(0, 1)}, metric="loss", num_trials=3, path=tmp_path, keep_checkpoints=1)
+    best = found.best_trial
+    assert best is not None
+    assert found.load_state(best.trial_id) == {"weights": [best.config["x"]], "epoch": 1}
+    assert TuneResult.load(tmp_path).load_state(best.trial_id)["epoch"] == 1
+    worst = max(found.trials, key=lambda t: t.config["x"])
+    with pytest.raises(TrialError, match="keep_checkpoints"):
+        found.load_state(worst.trial_id)
+
+
+def test_to_dataframe_has_a_row_for_each_report() -> None:
+    table = result(trial(0, [-3.0, -2.0]), trial(1, [-1.0]), trial(2, [])).to_dataframe()
+    assert table["trial_id"].tolist() == [0, 0, 1]
+    assert table["resource"].tolist() == [1, 2, 1]
+    assert table["loss"].tolist() == [3.0, 2.0, 1.0]
+    assert table["x"].tolist() == [0, 0, 1]
+    assert "feasible" not in table
 
 
 def test_checkpoint_dir_is_under_the_run() -> None:
