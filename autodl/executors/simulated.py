@@ -42,7 +42,9 @@ class SimulatedExecutor:
 
     The run's clock is the executor's: time limits, journal and leaderboard are in simulated
     seconds. A trial that was paused, or whose worker died, goes on after its last report, as if it had
-    saved there. The same seed gives the same run. See `autodl.simulate` for the one-call form.
+    saved there. The same seed gives the same run. What a trial reports depends on its config and epoch
+    alone: weights that population based training copies are not modelled. See `autodl.simulate` for
+    the one-call form.
 
     Args:
         objective: what an epoch of a config reports and how long it takes.
