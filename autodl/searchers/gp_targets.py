@@ -19,7 +19,7 @@ _POWERS = np.linspace(-2.0, 2.0, 81)
 
 
 def gp_targets(scores: Sequence[float | None]) -> Array:
-    """Losses of mean 0 and deviation 1, about as skewed as a normal sample; failures have the highest.
+    """Losses of mean 0 and deviation 1, with skewness drawn in; failures have the highest.
 
     Args:
         scores: larger is better; None: the trial failed. At least one is a number.
@@ -31,6 +31,8 @@ def gp_targets(scores: Sequence[float | None]) -> Array:
     is_known = ~np.isnan(losses)
     known = standardise(winsorise(losses[is_known]))
     if len(known) >= _LEAST:
+        # Half as far as the likelihood wants: most trials are good ones, and a full transform
+        # blows up the differences between those at the cost of the shape of all others.
         known = standardise(yeo_johnson(known, 0.5 + 0.5 * best_power(known)))
     losses[is_known] = known
     losses[~is_known] = known.max()
