@@ -25,6 +25,7 @@ from autodl.trial import Config, Report
 _LEAST_SCORES = 3  # of fewer none is good
 _GOOD = 0.1  # of all trials,
 _MOST_GOOD = 25  # but so many at most
+_JOINT = 0.5  # share of proposals by joint densities in spaces with choices
 _PRIOR = 1.0  # weight of the uniform prior: that of a trial
 
 
@@ -43,19 +44,23 @@ class TPESearcher:
         num_candidates: draws from the good trials' density that are compared for a proposal;
             more is greedier.
         multivariate: compare joint densities, in which parameters depend on each other; False:
-            each parameter on its own, among the trials where it is active.
+            each parameter on its own, among the trials where it is active; None: joint ones where
+            all parameters are numbers that are always active, else half of the proposals each
+            way, for few good trials lie in one branch with one set of choices.
 
     Raises:
         OptionError: a number below 1.
     """
 
-    def __init__(self, num_initial: int = 10, *, num_candidates: int = 64, multivariate: bool = True) -> None:
+    def __init__(
+        self, num_initial: int = 10, *, num_candidates: int = 64, multivariate: bool | None = None
+    ) -> None:
         for name, value in (("num_initial", num_initial), ("num_candidates", num_candidates)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
         self.num_initial = num_initial
         self.num_candidates = num_candidates
-        self.multivariate = bool(multivariate)
+        self.multivariate = multivariate
         self._binding: Binding | None = None
 
     def bind(self, space: SearchSpace, *, seed: int) -> None:
@@ -63,6 +68,9 @@ class TPESearcher:
         self._binding = Binding(space, seed)
         self._data = Measurements(space)
         self._points = SobolPoints(self._data.features.dim, seed)
+        self._share_joint = float(self.multivariate is not False)
+        if self.multivariate is None and self._data.features.is_unordered.any():
+            self._share_joint = _JOINT
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
@@ -98,7 +106,7 @@ class TPESearcher:
         """The untried candidate of the highest ratio of densities; None: all were tried."""
         features = self._data.features
         good, others = self._split()
-        if not self.multivariate:
+        if rng.random() >= self._share_joint:
             config = features.decode(self._best_columns(good, others, rng))
             if config in self._data.unseen:
                 return config

@@ -18,7 +18,7 @@ from autodl.trial import Report, TrialState
 
 class TestJoint(SearcherContract):
     def make(self) -> TPESearcher:
-        return TPESearcher(num_initial=4)
+        return TPESearcher(num_initial=4, multivariate=True)
 
 
 class TestColumnByColumn(SearcherContract):
