@@ -11,6 +11,7 @@ from autodl.searchers.points import PortfolioSearcher
 from autodl.searchers.protocol import BindableSearcher, Searcher
 from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.registry import get_searcher
+from autodl.searchers.reinforce import ReinforceSearcher
 from autodl.searchers.scalarised import ScalarisedSearcher
 from autodl.searchers.searcher_base import SearcherBase
 from autodl.searchers.sobol import SobolSearcher
@@ -27,6 +28,7 @@ __all__ = [
     "NSGA2Searcher",
     "PortfolioSearcher",
     "RandomSearcher",
+    "ReinforceSearcher",
     "ScalarisedSearcher",
     "Searcher",
     "SearcherBase",
