@@ -48,12 +48,13 @@ class MobsterSearcher:
 
     Args:
         num_initial: trials that fill the space evenly (a scrambled Sobol sequence) before the model
-            is asked. None: by the number of parameters, 4 to 10.
+            is asked; at the lowest rung they are cheap. None: three for each parameter, 10 to 30.
         max_resource: resource of a full trial. None: the highest that was reported so far.
         grace_period: the lowest rung.
         reduction_factor: eta > 1, the ratio of rungs.
         max_observations: the model knows so many measurements at most.
-        random_share: chance that a trial is drawn at random, whatever the model says.
+        random_share: chance that a later trial still comes from that sequence: a model that sees most
+            configs at low rungs only can be sure and wrong.
 
     Raises:
         OptionError: a number is out of range.
@@ -67,7 +68,7 @@ class MobsterSearcher:
         grace_period: int = 1,
         reduction_factor: float = 3,
         max_observations: int = 1000,
-        random_share: float = 0.0,
+        random_share: float = 0.25,
     ) -> None:
         for name, value, least in (
             ("num_initial", 1 if num_initial is None else num_initial, 1),
@@ -96,7 +97,7 @@ class MobsterSearcher:
         self._unseen = Unseen(space)
         self._data = RungData(self._features, self.grace_period, self.reduction_factor, self.max_resource)
         self._fit: tuple[int, CurveParameters] | None = None  # measurements at the last fit, its result
-        self._start_size = self.num_initial or int(np.clip(self._features.dim + 1, 4, 10))
+        self._start_size = self.num_initial or int(np.clip(3 * self._features.dim, 10, 30))
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
