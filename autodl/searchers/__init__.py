@@ -3,6 +3,7 @@
 from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
+from autodl.searchers.ehvi import EHVISearcher
 from autodl.searchers.evolution import EvolutionSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
@@ -22,6 +23,7 @@ __all__ = [
     "BayesianSearcher",
     "BindableSearcher",
     "CMAESSearcher",
+    "EHVISearcher",
     "EvolutionSearcher",
     "GPSearcher",
     "GridSearcher",

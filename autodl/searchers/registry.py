@@ -10,6 +10,7 @@ from autodl.plugins import look_up
 from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
+from autodl.searchers.ehvi import EHVISearcher
 from autodl.searchers.evolution import EvolutionSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
@@ -17,6 +18,7 @@ from autodl.searchers.mobster import MobsterSearcher
 from autodl.searchers.nsga2 import NSGA2Searcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.random_search import RandomSearcher
+from autodl.searchers.reinforce import ReinforceSearcher
 from autodl.searchers.sobol import SobolSearcher
 from autodl.searchers.tpe import TPESearcher
 
@@ -30,7 +32,9 @@ SEARCHERS: dict[str, Any] = {
     "bohb": BOHBSearcher,
     "cmaes": CMAESSearcher,
     "nsga2": NSGA2Searcher,
+    "ehvi": EHVISearcher,
     "evolution": EvolutionSearcher,
+    "reinforce": ReinforceSearcher,
     "mobster": MobsterSearcher,
 }
 
