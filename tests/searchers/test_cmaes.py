@@ -48,7 +48,7 @@ def best_of(make, space, objective, num_trials, seeds=3, num_workers=1):
 
 @pytest.mark.parametrize("workers", [1, 7])
 def test_solves_a_turned_ellipsoid_in_ten_dimensions(workers):
-    """A thousandfold range of curvatures in each direction; the first scores are about -1e5."""
+    """The curvatures span four decades; the first scores are about -1e5."""
     assert min(best_of(CMAESSearcher, BOX, ellipsoid, 5000, seeds=1, num_workers=workers)) > -1e-6
 
 
