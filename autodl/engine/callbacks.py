@@ -1,7 +1,8 @@
 """Hooks into a run: any object with some of the methods below, no base class needed.
 
 ``on_run_start(run)``, ``on_trial_start(trial)`` (again each time the trial goes on after a pause or
-a lost worker), ``on_report(trial, report)``, ``on_trial_end(trial)``, ``on_run_end(run)``.
+a lost worker), ``on_report(trial, report)``, ``on_trial_pause(trial)``, ``on_trial_end(trial)``,
+``on_run_end(run)``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-HOOKS = ("on_run_start", "on_trial_start", "on_report", "on_trial_end", "on_run_end")
+HOOKS = ("on_run_start", "on_trial_start", "on_report", "on_trial_pause", "on_trial_end", "on_run_end")
 
 
 class Callbacks:

@@ -225,10 +225,12 @@ class Dispatcher:
 
     def settle(self, trial_id: int, error: str | None) -> None:
         """Carry out a trial's pause or end; `error`: why it failed."""
+        self.idle = None
         now_s = self._now_s()
         trial, stops = self._state.settle(trial_id, error, now_s)
         if trial.state is TrialState.PAUSED:
             self._directory.write({"event": "pause", "trial": trial_id, "s": now_s})
+            self._callbacks.emit("on_trial_pause", trial)
             self._stop(stops)
             return
         event = {"event": "end", "trial": trial_id, "state": trial.state.value, "s": now_s}

@@ -95,6 +95,11 @@ class ProgressDisplay:
         failed = trial.state == TrialState.FAILED
         self._draw(lambda surface: surface.line(text, lasting=failed))
 
+    def on_trial_pause(self, trial: TrialView) -> None:
+        """A trial has freed its worker and may go on later."""
+        text = self._state.trial_ended(trial)
+        self._draw(lambda surface: surface.line(text, lasting=False))
+
     def on_run_end(self, run: RunView) -> None:
         """The search is over; phases may follow until `close`."""
         text = self._state.end(run)
