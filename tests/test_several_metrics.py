@@ -50,7 +50,7 @@ def test_front_hypervolume_leaderboard_and_repr():
     assert f"{len(front)} on the Pareto front of a (max), b_loss (min)" in repr(result)
 
 
-@pytest.mark.parametrize("searcher", ["nsga2", "gp"])
+@pytest.mark.parametrize("searcher", ["nsga2", "gp", "tpe"])
 def test_searchers_beat_random_search(searcher):
     found = run(searcher=searcher, num_trials=40).hypervolume([0.0, 0.0])
     assert found > run(num_trials=40).hypervolume([0.0, 0.0])
@@ -96,7 +96,7 @@ def test_a_learning_searcher_stays_where_the_constraint_is_kept():
     result = tune(
         cost, SPACE, metric="a", constraints={"params": "<= 0.3"}, num_trials=25, searcher="gp", seed=2
     )
-    assert 0.26 < result.best_value <= 0.3
+    assert 0.299 < result.best_value <= 0.3
     late = result.trials[10:]
     assert sum(t.config["x"] <= 0.32 for t in late) > len(late) / 2
 

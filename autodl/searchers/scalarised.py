@@ -15,6 +15,7 @@ from autodl.objectives import Goals, squashed
 from autodl.rng import derive_seed
 from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.binding import Binding, bound
+from autodl.searchers.ehvi import EHVISearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
@@ -27,7 +28,7 @@ from autodl.trial import Config, Report, TrialState
 
 METHODS = ("chebyshev", "hypervolume")
 _SECOND = 0.05  # weight of the plain sum in the augmented Chebyshev function, as in ParEGO
-_MODELLING = (BayesianSearcher, GPSearcher, TPESearcher)
+_MODELLING = (BayesianSearcher, TPESearcher)
 _MARGIN = 0.1  # how far the hypervolume's reference lies below the worst seen, in ranges
 
 
@@ -175,12 +176,15 @@ def _with_score(report: Report, score: float, worst: float, span: float) -> Repo
 def for_goals(searcher: Searcher, goals: Goals) -> Searcher:
     """The searcher itself if it can serve the goals, or learns nothing anyway; else one that lets it.
 
-    With one metric and constraints only searchers that model the score are helped: what they were
-    told of a config that misses a constraint is put right as more is known. All others are told a
-    low score once.
+    A Gaussian process for one or two metrics becomes `EHVISearcher`, which is the same with a model
+    for each of them. With one metric and constraints other searchers that model the score are
+    helped too: what they were told of a config that misses a constraint is put right as more is
+    known. All others are told a low score once.
     """
     if goals.is_simple or isinstance(searcher, (GoalSearcher, RandomSearcher, GridSearcher, SobolSearcher)):
         return searcher
+    if isinstance(searcher, GPSearcher) and len(goals.objectives) <= 2:
+        return EHVISearcher(searcher.num_initial, max_observations=searcher.max_observations)
     if len(goals.objectives) == 1 and not isinstance(searcher, _MODELLING):
         return searcher
     return ScalarisedSearcher(searcher)

@@ -6,11 +6,14 @@ import pytest
 from autodl.errors import OptionError
 from autodl.objectives import make_goals
 from autodl.pareto import hypervolume
+from autodl.searchers.cmaes import CMAESSearcher
+from autodl.searchers.ehvi import EHVISearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.nsga2 import NSGA2Searcher
 from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.scalarised import METHODS, ScalarisedSearcher, for_goals, scalarise
+from autodl.searchers.tpe import TPESearcher
 from autodl.spaces import Real, SearchSpace
 from autodl.testing.searchers import SearcherContract
 from autodl.trial import Report, TrialState
@@ -71,7 +74,21 @@ def test_searchers_that_know_goals_or_learn_nothing_stay_as_they_are():
         assert for_goals(searcher, GOALS) is searcher
     gp = GPSearcher()
     assert for_goals(gp, make_goals("a")) is gp
-    assert isinstance(for_goals(gp, GOALS), ScalarisedSearcher)
+    three = for_goals(gp, make_goals(["a", "b", "c"]))
+    assert isinstance(three, ScalarisedSearcher) and three.searcher is gp
+
+
+def test_a_gp_for_two_metrics_or_under_constraints_models_each():
+    for goals in (GOALS, make_goals("a", None, {"b": "<= 1"})):
+        made = for_goals(GPSearcher(num_initial=7), goals)
+        assert isinstance(made, EHVISearcher) and made.num_initial == 7
+
+
+def test_other_models_are_rescored_under_constraints_and_the_rest_told_once():
+    goals = make_goals("a", None, {"b": "<= 1"})
+    assert isinstance(for_goals(TPESearcher(), goals), ScalarisedSearcher)
+    evolution = CMAESSearcher()
+    assert for_goals(evolution, goals) is evolution
 
 
 def test_unknown_method_is_refused():
