@@ -10,18 +10,20 @@ from typing import Any
 
 from autodl.engine.driver import Tuner
 from autodl.engine.types import Objective, RunOptions
-from autodl.errors import OptionError
+from autodl.errors import JournalError, OptionError
 from autodl.executors.joblib_pool import JoblibExecutor
 from autodl.executors.protocol import Executor
 from autodl.executors.serial import SerialExecutor
 from autodl.objectives import ConstraintsLike, infer_mode, make_goals
 from autodl.result import TuneResult
+from autodl.saved_result import load_result
 from autodl.schedulers.protocol import Scheduler
 from autodl.schedulers.registry import get_scheduler
 from autodl.searchers.points import PortfolioSearcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.registry import get_searcher
 from autodl.searchers.scalarised import for_goals
+from autodl.searchers.warm_start import WarmStartSearcher
 from autodl.spaces.base import Space
 from autodl.spaces.decorators import Args, TunableFunction
 from autodl.spaces.nested import Dict
@@ -31,8 +33,8 @@ from autodl.trial import Config, Value
 
 __all__ = ["Objective", "RunOptions", "Tuner", "infer_mode", "make_executor", "tune"]
 
-_ENDLESS = ("random", "bayesian")
-"""Searchers that never run out of proposals in an infinite space."""
+WarmStart = str | Path | TuneResult | Sequence[str | Path | TuneResult]
+"""Earlier runs: a directory or a result, or several."""
 
 
 def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by name or object
@@ -42,7 +44,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     metric: str | Sequence[str],
     mode: str | Sequence[str | None] | None = None,
     constraints: ConstraintsLike = None,
-    searcher: str | Searcher = "random",
+    searcher: str | Searcher = "auto",
     scheduler: str | Scheduler = "fifo",
     num_trials: int | None = None,
     time_limit: str | float | timedelta | None = None,
@@ -54,6 +56,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     callbacks: Iterable[object] = (),
     max_resource: int | None = None,
     points_to_evaluate: Sequence[Mapping[str, Value]] = (),
+    warm_start: WarmStart = (),
     keep_checkpoints: int | None = 5,
 ) -> TuneResult:
     """Search the config with the best metric.
@@ -67,7 +70,9 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
             loss, error, mse, mae, rmse, perplexity, latency or time, else "max".
         constraints: what a config must keep to be of use: ``{"latency_ms": "<= 20"}``, or triples
             such as ``("latency_ms", "<=", 20)``. Any metric that trials report can be bounded.
-        searcher: a name ("random", "grid", "bayesian") or any object with `suggest` and `observe`.
+        searcher: a name ("auto", "random", "sobol", "grid", "gp", "bayesian", "tpe", "bohb", "mobster",
+            "cmaes", "evolution", "reinforce", "nsga2") or any object with `suggest` and `observe`.
+            "auto" picks one by budget, space and scheduler, see `autodl.searchers.AutoSearcher`.
         scheduler: a name ("fifo", "asha", "hyperband", "sync_halving", "median", "pbt") or any object
             with `handle`.
         num_trials: how many trials at most. This or `time_limit` is needed unless the searcher
@@ -80,8 +85,11 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         seed: the same seed gives the same trials.
         resume: go on with the run at `path` if there is one.
         callbacks: see `autodl.engine.callbacks`.
-        max_resource: resource (epochs) of a full trial, for schedulers that need it.
+        max_resource: resource (epochs) of a full trial, for schedulers and searchers that ask for it.
         points_to_evaluate: configs, or parts of some, to try first.
+        warm_start: earlier runs of the same metric whose trials the searcher learns from at the start:
+            a run's directory, a result, or several of them. Their configs are not proposed again;
+            those that do not fit the space are left out, with a warning.
         keep_checkpoints: keep ``reporter.save`` files of this many best ended trials; None: all.
 
     Returns:
@@ -90,6 +98,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     Raises:
         AllTrialsFailedError: no trial reported the metric; it shows the first traceback.
         RunExistsError: `path` holds a run already.
+        JournalError: there is no run to start from, or to resume with these settings.
         OptionError: an argument is not allowed.
 
     Example:
@@ -114,14 +123,19 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     )
     run, search_space = _with_space(function, space)
     _check_limits(searcher, options, search_space)
-    made = for_goals(get_searcher(searcher, max_resource=max_resource), goals)
+    made_scheduler = get_scheduler(scheduler, max_resource=max_resource, population=num_trials)
+    found = get_searcher(searcher, max_resource=max_resource, num_trials=num_trials, scheduler=made_scheduler)
+    made = for_goals(found, goals)
+    earlier = _earlier_runs(warm_start)
+    if earlier:
+        made = WarmStartSearcher(earlier, then=made)
     if points_to_evaluate:
         made = PortfolioSearcher(points_to_evaluate, then=made)
     tuner = Tuner(
         run,
         search_space,
         searcher=made,
-        scheduler=get_scheduler(scheduler, max_resource=max_resource, population=num_trials),
+        scheduler=made_scheduler,
         executor=make_executor(num_workers) if executor is None else executor,
         options=options,
         path=path,
@@ -172,7 +186,22 @@ def _with_space(function: Any, space: Any) -> tuple[Callable[[Config, Any], Any]
     return _Plain(function, made).run, made
 
 
+def _earlier_runs(given: WarmStart) -> list[TuneResult]:
+    runs = [given] if isinstance(given, str | Path | TuneResult) else list(given)
+    found = []
+    for run in runs:
+        try:
+            found.append(run if isinstance(run, TuneResult) else load_result(run))
+        except JournalError as error:
+            raise JournalError(
+                f"warm_start={str(run)!r}: {error}. If that run was moved, name its new place; to resume "
+                "a run that was started from it, it must be there, unchanged"
+            ) from error
+    return found
+
+
 def _check_limits(searcher: object, options: RunOptions, space: SearchSpace) -> None:
     limited = options.num_trials is not None or options.time_limit_s is not None
-    if not limited and searcher in _ENDLESS and space.size is None:
+    # Of those that have a name only the grid comes to its end in an infinite space.
+    if not limited and isinstance(searcher, str) and searcher != "grid" and space.size is None:
         raise OptionError(f"give num_trials or time_limit: searcher {searcher!r} would never end")
