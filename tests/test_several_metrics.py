@@ -149,6 +149,31 @@ def test_load_gives_the_result_back(tmp_path):
     assert type(result).load(tmp_path / "journal.jsonl").path == tmp_path
 
 
+def test_load_follows_configs_and_weights_that_a_scheduler_changed(tmp_path):
+    def train(args, reporter):
+        state = reporter.load() or 0.0
+        for _ in reporter.epochs(8):
+            state += args.x
+            reporter.save(state)
+            reporter(a=state)
+
+    result = tune(
+        train,
+        {"x": Real(0.0, 1.0)},
+        metric="a",
+        num_trials=4,
+        searcher="random",
+        scheduler="pbt",
+        max_resource=8,
+        path=tmp_path,
+    )
+    loaded = load_result(tmp_path)
+    assert any(trial.lineage for trial in result.trials)
+    for mine, read in zip(result.trials, loaded.trials, strict=True):
+        assert read.config == mine.config and read.lineage == mine.lineage
+        assert read.reports == mine.reports and read.attempt == mine.attempt
+
+
 def test_load_says_what_is_no_run(tmp_path):
     with pytest.raises(JournalError, match="cannot read"):
         load_result(tmp_path)
