@@ -9,6 +9,7 @@ from autodl.errors import OptionError
 from autodl.searchers.features import Features
 from autodl.searchers.mobster import MobsterSearcher
 from autodl.searchers.mobster_data import RungData
+from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.registry import get_searcher
 from autodl.spaces import Real, SearchSpace
 from autodl.testing.searchers import SearcherContract
@@ -33,7 +34,7 @@ def curve(config: dict, epoch: int) -> float:
     return asymptote - 0.5 * 0.7**epoch * (1 + 0.2 * config["x"])
 
 
-def run(searcher: MobsterSearcher, num_trials: int, seed: int = 0) -> list[float]:
+def run(searcher: MobsterSearcher | RandomSearcher, num_trials: int, seed: int = 0) -> list[float]:
     """Stopped at rungs 1, 3, 9 unless in the top third: the best score after each trial."""
     searcher.bind(SPACE, seed=seed)
     rungs: dict[int, list[float]] = {1: [], 3: [], 9: []}
@@ -64,6 +65,14 @@ def test_finds_the_planted_optimum_of_learning_curves(seed):
 
 def test_finds_it_without_being_told_the_full_resource():
     assert run(MobsterSearcher(), 25)[-1] > -2e-3
+
+
+def test_with_the_same_rungs_it_beats_random_search():
+    wins = [
+        run(MobsterSearcher(max_resource=27), 25, seed)[-1] > run(RandomSearcher(), 25, seed)[-1]
+        for seed in range(5)
+    ]
+    assert sum(wins) >= 4
 
 
 def test_is_named_in_the_table():
