@@ -22,6 +22,7 @@ from autodl.journal import JOURNAL_VERSION
 from autodl.objectives import Goals
 from autodl.schedulers.protocol import Scheduler
 from autodl.searchers.protocol import Searcher
+from autodl.searchers.warm_start import check_earlier_runs, earlier_runs
 from autodl.spaces.search_space import SearchSpace
 
 _MUST_MATCH = ("metric", "mode", "objectives", "constraints", "seed", "space", "searcher", "scheduler")
@@ -43,6 +44,9 @@ def header(
         "scheduler": type(scheduler).__name__,
         "space": None if space is None else space.to_json(),
     }
+    earlier = earlier_runs(searcher)
+    if earlier:
+        head["warm_start"] = earlier
     return head if goals.is_simple else head | goals.to_json()
 
 
@@ -60,13 +64,15 @@ def check_header(found: dict[str, Any], expected: dict[str, Any], path: object) 
             f"up to {JOURNAL_VERSION}): upgrade autodl"
         )
     differs = [key for key in _MUST_MATCH if found.get(key) != expected.get(key)]
-    if differs:
+    warm_start = check_earlier_runs(found.get("warm_start", ()), expected.get("warm_start", ()))
+    if differs or warm_start:
         shown = "; ".join(
             "space: other labels or domains"
             if key == "space"
             else f"{key}: {found.get(key)!r} there, {expected.get(key)!r} here"
             for key in differs
         )
+        shown = "; ".join(filter(None, (shown, warm_start)))
         raise JournalError(
             f"{path} belongs to a run with other settings ({shown}); resume with the same, or use a new path"
         )

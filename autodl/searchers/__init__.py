@@ -1,5 +1,6 @@
 """Searchers propose configs and learn from their reports."""
 
+from autodl.searchers.auto import AutoSearcher
 from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
@@ -17,8 +18,10 @@ from autodl.searchers.scalarised import ScalarisedSearcher
 from autodl.searchers.searcher_base import SearcherBase
 from autodl.searchers.sobol import SobolSearcher
 from autodl.searchers.tpe import TPESearcher
+from autodl.searchers.warm_start import WarmStartSearcher
 
 __all__ = [
+    "AutoSearcher",
     "BOHBSearcher",
     "BayesianSearcher",
     "BindableSearcher",
@@ -36,5 +39,6 @@ __all__ = [
     "SearcherBase",
     "SobolSearcher",
     "TPESearcher",
+    "WarmStartSearcher",
     "get_searcher",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from autodl.errors import OptionError
 from autodl.plugins import look_up
+from autodl.searchers.auto import AutoSearcher
 from autodl.searchers.bayesian import BayesianSearcher
 from autodl.searchers.bohb import BOHBSearcher
 from autodl.searchers.cmaes import CMAESSearcher
@@ -23,6 +24,7 @@ from autodl.searchers.sobol import SobolSearcher
 from autodl.searchers.tpe import TPESearcher
 
 SEARCHERS: dict[str, Any] = {
+    "auto": AutoSearcher,
     "random": RandomSearcher,
     "grid": GridSearcher,
     "bayesian": BayesianSearcher,

@@ -29,7 +29,7 @@ def test_any_object_with_the_two_methods_is_taken_as_it_is():
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(UnknownNameError, match="unknown searcher 'rando'; known: random, grid, bayesian"):
+    with pytest.raises(UnknownNameError, match="unknown searcher 'rando'; known: auto, random, grid, bayesian"):
         get_searcher("rando")
 
 

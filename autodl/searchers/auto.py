@@ -1,0 +1,163 @@
+"""The searcher of those who name none: picked by budget, space and scheduler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from autodl.objectives import Goals
+from autodl.searchers.binding import Binding, bound
+from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
+from autodl.spaces.search_space import SearchSpace
+from autodl.trial import Config, Report, TrialState
+
+_log = logging.getLogger("autodl")
+
+_GP_TRIALS = 300  # a Gaussian process costs tenths of a second a proposal from there on
+_GP_PARAMETERS = 40  # and learns no length scales of more
+_TPE_TRIALS = 5_000  # densities of more trials cost more than they tell
+_TPE_PARAMETERS = 500
+_PLAIN = 3  # trials from which no model learns anything
+
+
+class AutoSearcher:
+    """Picks a searcher when the run begins, and a cheaper one when trials become too many for it.
+
+    | what is known of the run | searcher |
+    |---|---|
+    | the space has at most as many configs as there are trials | ``random`` (each config once) |
+    | the scheduler changes configs itself (PBT) | ``sobol`` |
+    | several metrics, up to 300 trials; more | ``gp`` by random scalarisation; ``nsga2`` |
+    | the scheduler stops or pauses trials by rungs (ASHA, Hyperband) | ``mobster`` |
+    | up to 300 trials and 40 parameters | ``gp`` |
+    | up to 5,000 trials and 500 parameters | ``tpe`` |
+    | more | ``evolution`` |
+
+    Without a number of trials the run begins as one of few, and goes on as one of many once they
+    have come: what was learned is handed over.
+
+    Args:
+        num_trials: how many trials are planned; None: not known.
+        scheduler: the run's scheduler; None: trials run to their end.
+        max_resource: epochs of a full trial, if known.
+
+    Attributes:
+        chosen: the searcher that proposes now; None before `bind`.
+    """
+
+    def __init__(
+        self, num_trials: int | None = None, scheduler: object = None, max_resource: int | None = None
+    ) -> None:
+        self.num_trials = num_trials
+        self.chosen: Searcher | None = None
+        self._scheduler = scheduler
+        self._max_resource = max_resource
+        self._goals: Goals | None = None
+        self._binding: Binding | None = None
+
+    def bind_objectives(self, goals: Goals) -> None:
+        """See `autodl.searchers.protocol.GoalSearcher.bind_objectives`."""
+        self._goals = goals
+
+    def bind(self, space: SearchSpace, *, seed: int) -> None:
+        """See `autodl.searchers.protocol.BindableSearcher.bind`."""
+        self._binding = Binding(space, seed)
+        self._tried: dict[int, Config] = {}
+        self._skipped: list[Config] = []
+        self._reports: list[Report] = []
+        self._name = ""
+        self._take(self._pick(self.num_trials or 0))
+
+    def skip(self, configs: Iterable[Config]) -> None:
+        """Do not propose these: they are tried anyway."""
+        skipped = list(configs)
+        if self._may_change:
+            self._skipped += skipped
+        _skip(self.chosen, skipped)
+
+    def suggest(self, trial_id: int) -> Config | None:
+        """What the chosen searcher proposes."""
+        bound(self._binding, self)
+        assert self.chosen is not None
+        if self._may_change:
+            name = self._pick(max(self.num_trials or 0, len(self._tried)))
+            if name != self._name:
+                self._hand_over(name)
+        config = self.chosen.suggest(trial_id)
+        if config is not None and self._may_change:
+            self._tried[trial_id] = config
+        return config
+
+    def observe(self, report: Report) -> None:
+        """Told to the chosen searcher."""
+        assert self.chosen is not None
+        if self._may_change:
+            self._tried.setdefault(report.trial_id, report.config)
+            self._reports.append(report)
+        self.chosen.observe(report)
+
+    @property
+    def _may_change(self) -> bool:
+        """Whether the number of trials still decides; a known number has decided already."""
+        return self.num_trials is None and self._name in ("gp", "tpe")
+
+    def _pick(self, num_trials: int) -> str:
+        """The name of the searcher for so many trials; 0: not known."""
+        space = bound(self._binding, self).space
+        if space.size is not None and space.size <= max(num_trials, _PLAIN):
+            return "random"
+        if hasattr(self._scheduler, "quantile"):  # population-based training
+            return "sobol"
+        if self._goals is not None and len(self._goals.objectives) > 1:
+            return "gp" if num_trials <= _GP_TRIALS else "nsga2"
+        if hasattr(self._scheduler, "reduction_factor"):  # rungs
+            return "mobster"
+        if num_trials <= _GP_TRIALS and len(space) <= _GP_PARAMETERS:
+            return "gp"
+        if num_trials <= _TPE_TRIALS and len(space) <= _TPE_PARAMETERS:
+            return "tpe"
+        return "evolution"
+
+    def _take(self, name: str) -> None:
+        # `scalarised` and the registry know this module.
+        from autodl.searchers.registry import get_searcher  # noqa: PLC0415
+        from autodl.searchers.scalarised import for_goals  # noqa: PLC0415
+
+        binding = bound(self._binding, self)
+        known = {
+            key: getattr(self._scheduler, key, None)
+            for key in ("max_resource", "grace_period", "reduction_factor")
+        }
+        known["max_resource"] = self._max_resource or known["max_resource"]
+        chosen = get_searcher(name, **known)
+        if self._goals is not None:
+            chosen = for_goals(chosen, self._goals)
+            if isinstance(chosen, GoalSearcher):
+                chosen.bind_objectives(self._goals)
+        if isinstance(chosen, BindableSearcher):
+            chosen.bind(binding.space, seed=binding.seed)
+        self._name, self.chosen = name, chosen
+        planned = "an unknown number of" if self.num_trials is None else self.num_trials
+        _log.info("searcher auto: %r for %s trials, %d parameters", chosen, planned, len(binding.space))
+
+    def _hand_over(self, name: str) -> None:
+        """Let another searcher go on, which is told all that was reported."""
+        self._take(name)
+        assert self.chosen is not None
+        _skip(self.chosen, [*self._skipped, *self._tried.values()])
+        for report in self._reports:
+            self.chosen.observe(report)
+        heard = {report.trial_id for report in self._reports}
+        for trial_id, config in self._tried.items():
+            if trial_id not in heard:  # as any trial that has measured nothing yet
+                self.chosen.observe(Report(trial_id, config, TrialState.RUNNING, 0, None, None))
+
+    def __repr__(self) -> str:
+        return f"AutoSearcher(num_trials={self.num_trials}, chosen={self.chosen!r})"
+
+
+def _skip(searcher: Any, configs: list[Config]) -> None:
+    skip = getattr(searcher, "skip", None)
+    if callable(skip):
+        skip(configs)
