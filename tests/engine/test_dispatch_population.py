@@ -240,3 +240,23 @@ def test_what_cannot_be_resumed_so_is_refused() -> None:
             tell(Resume(0, copy_from=source))
     with pytest.raises(OptionError, match="resumes trial 7, which is not paused"):
         tell(Resume(7))
+
+
+def test_a_full_disk_under_a_copy_ends_the_run_and_resume_goes_on(tmp_path: Path, monkeypatch) -> None:
+    full = search(tmp_path / "full", members=5)
+
+    def no_space(source, target) -> None:
+        Path(target).write_bytes(b"part")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", no_space)
+        with pytest.warns(RuntimeWarning, match="cannot copy the checkpoint .*free some space"):
+            result = search(tmp_path / "run", members=5)
+    assert result.stopped_by == "journal"
+    assert result.best_value > 0
+    again = search(tmp_path / "run", members=5, resume=True)
+    assert [t.schedule for t in again.trials] == [t.schedule for t in full.trials]
+    assert [[r.value for r in t.reports] for t in again.trials] == [
+        [r.value for r in t.reports] for t in full.trials
+    ]
