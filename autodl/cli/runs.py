@@ -95,6 +95,7 @@ class _Trials:
         elif kind in self._states:
             trial = self.found[event["trial"]]
             trial.state = self._states[kind](event)
+            trial.config = event.get("config", trial.config)  # a scheduler may change it on the way
             trial.error = event.get("error")
             trial.ended_s = event["s"] if trial.state.ended else None
             trial.attempt += kind in ("requeue", "lost", "resume")
