@@ -28,23 +28,40 @@ class JoblibExecutor:
     Args:
         num_workers: how many jobs run at once; None: as many as there are CPUs for this process.
         threads_per_worker: CPU threads a worker's libraries use; None: the CPUs divided among workers.
+        heartbeat_timeout_s: a worker whose Python interpreter gives no sign of life for so many
+            seconds is killed, and its trial starts again from its checkpoint: a stopped process, or
+            a C call that hangs and holds the interpreter's lock. Long Python code, sleeps and calls
+            that release the lock are no silence. None: no such check.
+        max_worker_rss_mb: a worker whose resident memory is above so many MB (10^6 bytes) after a
+            trial is replaced before its next one, so that leaks do not add up. None: no limit.
 
     Raises:
-        OptionError: not a whole number >= 1.
+        OptionError: a count is not a whole number >= 1, or a limit not a number > 0.
 
     Example::
 
         ad.tune(train, metric="accuracy", num_trials=100, executor=ad.JoblibExecutor(4))
     """
 
-    def __init__(self, num_workers: int | None = None, threads_per_worker: int | None = None) -> None:
+    def __init__(
+        self,
+        num_workers: int | None = None,
+        threads_per_worker: int | None = None,
+        *,
+        heartbeat_timeout_s: float | None = 120.0,
+        max_worker_rss_mb: float | None = None,
+    ) -> None:
         for name, value in (("num_workers", num_workers), ("threads_per_worker", threads_per_worker)):
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
+        _check_limit("heartbeat_timeout_s", heartbeat_timeout_s)
+        _check_limit("max_worker_rss_mb", max_worker_rss_mb)
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.num_workers = cpus if num_workers is None else num_workers
         self.threads_per_worker = threads_per_worker or max(1, cpus // self.num_workers)
-        self._slots = [Slot(index) for index in range(self.num_workers)]
+        self._max_rss_mb = max_worker_rss_mb
+        self._slots = [Slot(index, heartbeat_timeout_s) for index in range(self.num_workers)]
+        self._looked = 0.0
         self._hub: Hub | None = None
         self._functions = _Functions()
         self._depth = 0
@@ -72,7 +89,8 @@ class JoblibExecutor:
         hub = self._hub
         if hub is None:
             return
-        until = time.monotonic() + timeout_s
+        self._looked = time.monotonic()  # what the driver did since the last poll is no silence
+        until = self._looked + timeout_s
         while True:
             found = self._collect(hub, handle, max(0.0, until - time.monotonic()))
             if found or time.monotonic() >= until:
@@ -124,12 +142,15 @@ class JoblibExecutor:
         ready = hub.wait(timeout_s)
         for connection, slot_index, generation, pid in hub.new_connections():
             self._slots[slot_index].connect(connection, generation, pid, hub)
-        found = False
+        now, found = time.monotonic(), False
+        waited_s, self._looked = now - self._looked, now
         for slot in self._slots:
+            slot.listen(waited_s)
             if slot.connection is not None and slot.connection in ready:
                 found |= self._receive(slot, handle)
         for slot in self._slots:
-            if slot.job is not None and (slot.is_overdue() or (slot.is_dead() and not slot.has_mail())):
+            is_lost = (slot.is_dead() and not slot.has_mail()) or slot.is_hung()
+            if slot.job is not None and (slot.is_overdue() or is_lost):
                 found = True
                 self._give_up(slot, handle)
             elif slot.job is None and slot.is_dead():
@@ -146,20 +167,31 @@ class JoblibExecutor:
             slot.send(Decision.STOP.value if slot.stopping else decision.value)
         else:
             slot.job = None
+            if self._max_rss_mb is not None and (slot.rss_mb or 0.0) > self._max_rss_mb:
+                slot.end()  # before the driver hears of it, and has the next job for this place
             handle(message)
         return True
 
     def _give_up(self, slot: Slot, handle: Handle) -> None:
-        """A worker died, or is killed because its job did not end at the deadline."""
+        """A worker died, or is killed: its job did not end at the deadline, or it hangs."""
         job = slot.job
         assert job is not None
-        overdue = slot.is_overdue()
+        overdue, hung = slot.is_overdue(), slot.is_hung() and not slot.is_dead()
         name = f"pid {slot.pid}"
         reason = slot.end()
+        if hung:
+            reason = f"the worker process gave no sign of life for {slot.timeout_s:g} s, and was killed"
         if overdue:
             handle(Finished(job.trial_id, job.attempt, Decision.STOP, name))
         else:
             handle(Lost(job.trial_id, job.attempt, f"{name}: {reason}"))
+
+
+def _check_limit(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+        raise OptionError(f"{name} must be a number > 0, or None for no limit, got {value!r}")
 
 
 class _Functions:

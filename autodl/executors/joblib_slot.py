@@ -13,19 +13,32 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from autodl.executors.joblib_hub import Hub
+from autodl.executors.joblib_vitals import Beat, Ended, beat_interval_s
 from autodl.executors.joblib_worker import no_function, serve, watch_driver
 from autodl.executors.protocol import Job, Message
 
 KILL_GRACE_S = 0.5
 """How long past its deadline a job may take to end by itself, before its process is killed."""
+LONGEST_LOOK_S = 1.0
+"""Silence counts while the driver listens: a longer pause between two looks is the driver's own."""
+START_S = 120.0
+"""How long a new worker may take to connect, at least; only then it can beat."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Slot:
-    """A place for one worker process: its pool, its connection, its job."""
+    """A place for one worker process: its pool, its connection, its job.
 
-    def __init__(self, index: int) -> None:
+    Args:
+        index: which of the executor's places this is.
+        timeout_s: a worker that has a job and is silent for so long counts as hung; None: never.
+    """
+
+    def __init__(self, index: int, timeout_s: float | None = None) -> None:
         self.index = index
+        self.timeout_s = timeout_s
+        self.rss_mb: float | None = None  # after the last job
+        self._silent_s = 0.0
         self.generation = 0
         self.pool: Any = None
         self.job: Job | None = None
@@ -51,7 +64,8 @@ class Slot:
         self.pool = ProcessPoolExecutor(
             max_workers=1, env=environment, initializer=watch_driver, initargs=(os.getpid(),)
         )
-        self._future = self.pool.submit(serve, hub.address, hub.authkey, self.index, self.generation)
+        beat_s = beat_interval_s(self.timeout_s)
+        self._future = self.pool.submit(serve, hub.address, hub.authkey, self.index, self.generation, beat_s)
         self._future.add_done_callback(lambda _: hub.wake())
         # Kept here: a pool forgets its processes when one dies, and with them the exit code.
         self._processes = list(self.pool._processes.values())
@@ -62,12 +76,14 @@ class Slot:
             connection.close()  # of a worker that was given up
             return
         self.connection, self.pid = connection, pid
+        self._silent_s = 0.0
         hub.watch(connection)
         self._flush()
 
     def assign(self, job: Job, token: int, function: bytes) -> None:
         """Give the worker its next job."""
         self.job, self.stopping = job, False
+        self._silent_s = 0.0
         known = token in self._known
         self._known = {token}
         self._outgoing.append((replace(job, function=no_function), token, None if known else function))
@@ -86,14 +102,18 @@ class Slot:
             self.broken = True
 
     def receive(self) -> Message | None:
-        """The worker's next message; None, and noted as broken, if it is gone."""
+        """The worker's next message; None for a sign of life, or, noted as broken, if it is gone."""
         try:
             assert self.connection is not None
-            message: Message = self.connection.recv()
+            message: Message | Beat | Ended = self.connection.recv()
         except (EOFError, OSError):
             self.broken = True
             return None
-        return message
+        self._silent_s = 0.0
+        if isinstance(message, Ended):
+            self.rss_mb = message.rss_mb
+            return message.message
+        return None if isinstance(message, Beat) else message
 
     def has_mail(self) -> bool:
         """True if there is something to receive: what a worker sent before it died still counts."""
@@ -114,6 +134,17 @@ class Slot:
             and time.time() >= self.job.deadline + KILL_GRACE_S
         )
 
+    def listen(self, seconds: float) -> None:
+        """The driver waited for messages for so long; a message sets the silence back to 0."""
+        self._silent_s += min(seconds, LONGEST_LOOK_S)
+
+    def is_hung(self) -> bool:
+        """True if the worker has a job, and its process, though there, gave no sign of life for too long."""
+        if self.timeout_s is None or self.job is None:
+            return False
+        limit_s = self.timeout_s if self.connection is not None else max(self.timeout_s, START_S)
+        return self._silent_s >= limit_s and not self.has_mail()
+
     def end(self) -> str:
         """End the process, whatever it does; returns why it was dead, if it was."""
         if self.pool is None:
@@ -123,7 +154,7 @@ class Slot:
             self._hub.unwatch(self.connection)
             self.connection.close()
         reason = self._kill()
-        self.pool = self.connection = self._future = self.job = self.pid = None
+        self.pool = self.connection = self._future = self.job = self.pid = self.rss_mb = None
         self._outgoing.clear()
         self._known.clear()
         return reason

@@ -13,6 +13,7 @@ from multiprocessing.connection import Client, Connection
 from typing import Any
 
 from autodl.executors.cutoff import Cutoff, can_use_alarm
+from autodl.executors.joblib_vitals import Ended, rss_mb, start_beating
 from autodl.executors.protocol import Decision, Failed, Finished, Job, Reported
 from autodl.executors.runner import run_job
 
@@ -35,7 +36,7 @@ def watch_driver(pid: int) -> None:
     threading.Thread(target=watch, name="autodl-watch", daemon=True).start()
 
 
-def serve(address: str, authkey: bytes, slot: int, generation: int) -> None:
+def serve(address: str, authkey: bytes, slot: int, generation: int, beat_s: float | None = None) -> None:
     """Run jobs until the driver says so or is gone. Started in the worker by the pool.
 
     Args:
@@ -43,11 +44,12 @@ def serve(address: str, authkey: bytes, slot: int, generation: int) -> None:
         authkey: proves both sides to each other.
         slot: which of the executor's places this is.
         generation: how many workers the place had before.
+        beat_s: seconds between two signs of life; None: no such signs.
     """
     _ignore_interrupts()
     connection = Client(address, authkey=authkey)
     connection.send((slot, generation, os.getpid()))
-    _Worker(connection).run()
+    _Worker(connection).run(beat_s)
 
 
 def _ignore_interrupts() -> None:
@@ -61,14 +63,19 @@ class _Worker:
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection = connection
+        self._sending = threading.Lock()  # trials and beats use the same connection
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._name = f"pid {os.getpid()}"
         self._functions: dict[int, Any] = {}
 
-    def run(self) -> None:
+    def run(self, beat_s: float | None) -> None:
+        """Work until told to end; a beat every `beat_s` seconds."""
+        if beat_s is not None:
+            start_beating(self._send, beat_s)
         threading.Thread(target=self._read, name="autodl-reader", daemon=True).start()
         while (item := self._inbox.get()) is not None:
-            self._send(self._run(*item))
+            message = self._run(*item)
+            self._send(Ended(message, rss_mb()))
 
     def _read(self) -> None:
         try:
@@ -82,7 +89,8 @@ class _Worker:
 
     def _send(self, message: object) -> None:
         try:
-            self._connection.send(message)
+            with self._sending:
+                self._connection.send(message)
         except OSError:
             os._exit(1)
 
