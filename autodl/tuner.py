@@ -58,6 +58,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     points_to_evaluate: Sequence[Mapping[str, Value]] = (),
     warm_start: WarmStart = (),
     keep_checkpoints: int | None = 5,
+    max_losses: int = 3,
 ) -> TuneResult:
     """Search the config with the best metric.
 
@@ -91,6 +92,8 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
             a run's directory, a result, or several of them. Their configs are not proposed again;
             those that do not fit the space are left out, with a warning.
         keep_checkpoints: keep ``reporter.save`` files of this many best ended trials; None: all.
+        max_losses: a trial whose worker died, or hung, starts again from its checkpoint; one under
+            which so many workers died has failed.
 
     Returns:
         Trials, the best config, how the run ended.
@@ -120,6 +123,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         started_at=started_at,
         further_objectives=goals.objectives[1:],
         constraints=goals.constraints,
+        max_losses=max_losses,
     )
     run, search_space = _with_space(function, space)
     _check_limits(searcher, options, search_space)

@@ -15,9 +15,6 @@ from autodl.engine.types import Idle, Launch, RunOptions
 from autodl.executors.protocol import Decision, Executor, Failed, Finished, Job, Lost, Message, Reported
 from autodl.trial import Config, Trial, TrialState
 
-MAX_LOSSES = 3
-"""Workers that may die under one trial before it counts as failed."""
-
 Function = Callable[[Config, Any], Any]
 
 
@@ -208,8 +205,9 @@ class Dispatcher:
         trial_id = message.trial_id
         if self._state.decision(trial_id) is not Decision.CONTINUE:
             self.settle(trial_id, None)  # it was on its way out
-        elif self._state.losses(trial_id) + 1 >= MAX_LOSSES:
-            reason = f"the worker died under the trial {MAX_LOSSES} times; the last: {message.reason}"
+        elif self._state.losses(trial_id) + 1 >= self._options.max_losses:
+            times = self._options.max_losses
+            reason = f"the worker died under the trial {times} times; the last: {message.reason}"
             self.settle(trial_id, f"WorkerLostError: {reason}")
         else:
             self.requeue(trial_id, lost=message.reason)

@@ -58,6 +58,7 @@ class RunOptions:
         started_at: ``time.time()`` from which the time limit counts; None: from ``Tuner(...)``.
         further_objectives: more to measure; `objective` is the first.
         constraints: what feasible configs keep to.
+        max_losses: a trial under which so many workers died has failed, and does not start again.
     """
 
     objective: Objective
@@ -71,12 +72,14 @@ class RunOptions:
     started_at: float | None = None
     further_objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    max_losses: int = 3
 
     def __post_init__(self) -> None:
         _check_count("num_trials", self.num_trials, 1)
         _check_count("keep_checkpoints", self.keep_checkpoints, 0)
         _check_count("seed", self.seed, 0)
         _check_count("threads", self.threads, 1)
+        _check_count("max_losses", self.max_losses, 1)
 
     @property
     def goals(self) -> Goals:
