@@ -28,7 +28,7 @@ class AutoSearcher:
     |---|---|
     | the space has at most as many configs as there are trials | ``random`` (each config once) |
     | the scheduler changes configs itself (PBT) | ``sobol`` |
-    | several metrics, up to 300 trials; more | ``gp`` by random scalarisation; ``nsga2`` |
+    | several metrics, up to 300 trials; more | ``gp`` for several; ``nsga2`` |
     | the scheduler stops or pauses trials by rungs (ASHA, Hyperband) | ``mobster`` |
     | up to 300 trials and 40 parameters | ``gp`` |
     | up to 5,000 trials and 500 parameters | ``tpe`` |

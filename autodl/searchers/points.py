@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from autodl.errors import ConfigError
-from autodl.searchers.binding import Binding, bound
 from autodl.objectives import Goals
+from autodl.searchers.binding import Binding, bound
 from autodl.searchers.protocol import BindableSearcher, GoalSearcher, Searcher
 from autodl.searchers.registry import get_searcher
 from autodl.searchers.unseen import config_key

@@ -17,9 +17,11 @@ from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
 from autodl.searchers.mobster import MobsterSearcher
 from autodl.searchers.nsga2 import NSGA2Searcher
+from autodl.searchers.optuna_bridge import OptunaSearcher
 from autodl.searchers.protocol import Searcher
 from autodl.searchers.random_search import RandomSearcher
 from autodl.searchers.reinforce import ReinforceSearcher
+from autodl.searchers.skopt_bridge import SkoptSearcher
 from autodl.searchers.sobol import SobolSearcher
 from autodl.searchers.tpe import TPESearcher
 
@@ -37,6 +39,8 @@ SEARCHERS: dict[str, Any] = {
     "ehvi": EHVISearcher,
     "evolution": EvolutionSearcher,
     "reinforce": ReinforceSearcher,
+    "optuna": OptunaSearcher,
+    "skopt": SkoptSearcher,
     "mobster": MobsterSearcher,
 }
 

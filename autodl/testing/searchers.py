@@ -218,14 +218,17 @@ class SearcherContract:
             assert searched.configs
 
     def test_takes_reports_of_trials_it_did_not_propose(self) -> None:
-        """Given points and warm starts are observed by all searchers."""
+        """Given points have numbers of the run, those of warm starts are negative; some fail."""
         for space in self.spaces().values():
-            searcher = self.make()
-            if isinstance(searcher, BindableSearcher):
-                searcher.bind(space, seed=0)
-            for trial_id in range(3):
-                config = space.sample(np.random.default_rng(trial_id))
-                _report(searcher, trial_id, config, smooth(config))
-            config_or_none = searcher.suggest(3)
-            if config_or_none is not None:
-                check_config(space, config_or_none)
+            for first in (0, -6):
+                searcher = self.make()
+                if isinstance(searcher, BindableSearcher):
+                    searcher.bind(space, seed=0)
+                for trial_id in range(first, first + 6):
+                    config = space.sample(np.random.default_rng(trial_id - first))
+                    _report(searcher, trial_id, config, failing(config))
+                for trial_id in range(max(first + 6, 0), max(first + 6, 0) + 3):
+                    config_or_none = searcher.suggest(trial_id)
+                    if config_or_none is not None:
+                        check_config(space, config_or_none)
+                        _report(searcher, trial_id, config_or_none, smooth(config_or_none))
