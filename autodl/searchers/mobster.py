@@ -117,7 +117,7 @@ class MobsterSearcher:
         if self._unseen.used_up:
             return None
         config: Config | None
-        starts = trial_id < self._start_size or self._data.num_scores < _LEAST_SCORES
+        starts = self._data.num_trials < self._start_size or self._data.num_scores < _LEAST_SCORES
         if starts or rng.random() < self.random_share:
             config = self._spread(trial_id)
         else:

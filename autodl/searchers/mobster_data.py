@@ -68,6 +68,11 @@ class RungData:
         """Whether the trial was added."""
         return trial_id in self._rows
 
+    @property
+    def num_trials(self) -> int:
+        """How many trials are known, those of other searchers and earlier runs included."""
+        return len(self._rows)
+
     def unfinished(self, goal: float) -> Rows:
         """Configs of trials that have not failed and were not measured at the goal: (k, dim)."""
         waiting = [row for trial_id, row in self._rows.items() if self._reached.get(trial_id, 0.0) < goal]
