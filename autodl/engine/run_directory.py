@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autodl.errors import JournalError, OptionError, RunExistsError
-from autodl.executors.checkpoint import CHECKPOINT_NAME
+from autodl.executors.checkpoint import CHECKPOINT_NAME, before_of, forget_before
 from autodl.journal import Journal, read_journal
 from autodl.trial import Trial
 
@@ -134,7 +134,10 @@ class RunDirectory:
     def apply_copy(self, trial_id: int) -> None:
         """Let the copy that was set aside, if any, replace the trial's checkpoint."""
         try:
-            os.replace(self._staged(trial_id), self.trial_dir(trial_id) / CHECKPOINT_NAME)
+            target = self.trial_dir(trial_id) / CHECKPOINT_NAME
+            if self._staged(trial_id).exists():
+                forget_before(target)
+            os.replace(self._staged(trial_id), target)
         except FileNotFoundError:
             pass  # nothing could be copied, or it was put in place before the driver died
 
@@ -147,6 +150,8 @@ class RunDirectory:
 
     def _remove(self, trial_id: int) -> None:
         try:
-            (self.trial_dir(trial_id) / CHECKPOINT_NAME).unlink(missing_ok=True)
+            file = self.trial_dir(trial_id) / CHECKPOINT_NAME
+            before_of(file).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
         except OSError:
             pass  # a checkpoint too many does no harm

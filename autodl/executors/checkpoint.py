@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 from autodl.errors import TrialError
 
 CHECKPOINT_NAME = "checkpoint.pt"
+BEFORE_SUFFIX = ".before"
+"""Of the checkpoint before one whose epoch was not reported yet; empty if there was none."""
 
 
-def save_checkpoint(path: Path, epoch: int, state: Any, *, check: bool) -> None:
+def save_checkpoint(path: Path, epoch: int, state: Any, *, check: bool, keep_before: bool = False) -> None:
     """Write (epoch, state) so that a reader sees the old file or the new one, never a part.
 
     Args:
@@ -20,6 +23,7 @@ def save_checkpoint(path: Path, epoch: int, state: Any, *, check: bool) -> None:
         epoch: epochs done when `state` was taken.
         state: tensors, arrays, numbers, strings, containers.
         check: read the new file back first; costs a load, finds what could not be loaded later.
+        keep_before: keep the old file too, until `forget_before` or `go_back`.
 
     Raises:
         TrialError: `state` could not be loaded again.
@@ -35,12 +39,49 @@ def save_checkpoint(path: Path, epoch: int, state: Any, *, check: bool) -> None:
             os.fsync(file.fileno())
         if check:
             _read(partial)
+        if keep_before:
+            _keep_before(path)
         os.replace(partial, path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if _is_full_disk(error):
             raise OSError(28, f"no space left for the checkpoint {path}") from error
         raise
+
+
+def _keep_before(path: Path) -> None:
+    """Give the old file a second name; at every moment it has one of the two."""
+    before = before_of(path)
+    partial = before.with_name(f"{before.name}.{os.getpid()}.part")
+    try:
+        os.link(path, partial)
+    except FileNotFoundError:
+        partial.touch()
+    except OSError:  # a file system without links
+        shutil.copyfile(path, partial)
+    os.replace(partial, before)
+
+
+def before_of(path: Path) -> Path:
+    """Where the checkpoint before an unreported one is kept."""
+    return path.with_name(path.name + BEFORE_SUFFIX)
+
+
+def forget_before(path: Path) -> None:
+    """The epoch of the checkpoint was reported: nobody needs the one before."""
+    before_of(path).unlink(missing_ok=True)
+
+
+def go_back(path: Path) -> None:
+    """Put the checkpoint before in place of one whose epoch was never reported, if one is kept."""
+    before = before_of(path)
+    if not before.exists():
+        return
+    if before.stat().st_size:
+        os.replace(before, path)
+    else:
+        path.unlink(missing_ok=True)
+        before.unlink()
 
 
 def load_checkpoint(path: Path) -> tuple[int, Any] | None:

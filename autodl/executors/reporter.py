@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from autodl.errors import OptionError, TrialError
-from autodl.executors.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
+from autodl.executors.checkpoint import (
+    CHECKPOINT_NAME,
+    forget_before,
+    go_back,
+    load_checkpoint,
+    save_checkpoint,
+)
 from autodl.executors.cutoff import TrialInterrupted
 from autodl.executors.protocol import Decision, Job
 from autodl.rng import derive_seed
@@ -22,7 +28,8 @@ class Reporter:
     """Handed to every training function.
 
     Save first, report second: the report may end or pause the trial, and a trial that goes on
-    later starts after the last epoch that was *saved*.
+    later starts after the last epoch that was *saved*. An epoch of an `epochs` loop that was saved
+    but not reported, since its worker died between the two, is run and reported again.
 
     Args:
         job: the attempt this reporter serves.
@@ -49,6 +56,7 @@ class Reporter:
         self._saved: tuple[int, Any] | None = None
         self._looked = False
         self._checked = False
+        self._unreported: int | None = None  # epoch of a save that no report followed yet
 
     @property
     def trial_id(self) -> int:
@@ -93,6 +101,9 @@ class Reporter:
             raise TrialError("reporter() needs at least one metric: reporter(accuracy=0.9)")
         self._resource = resource
         decision = self._ask(resource, numbers)
+        if self._unreported is not None:
+            forget_before(self._file)
+            self._unreported = None
         if decision is not Decision.CONTINUE:
             raise TrialInterrupted(decision)
 
@@ -123,8 +134,18 @@ class Reporter:
             OSError: the disk is full; the checkpoint before stays.
         """
         epoch = self._epoch if self._epoch is not None else self._resource
-        save_checkpoint(self.checkpoint_dir / CHECKPOINT_NAME, epoch, state, check=not self._checked)
+        in_loop = self._epoch is not None and epoch > self._resource
+        folder = self.checkpoint_dir  # makes it
+        save_checkpoint(
+            folder / CHECKPOINT_NAME,
+            epoch,
+            state,
+            check=not self._checked,
+            keep_before=in_loop and epoch != self._unreported,
+        )
         self._checked = True
+        if in_loop:
+            self._unreported = epoch
         self._saved, self._looked = None, False  # not held in memory: `load` reads it again if asked
 
     def load(self) -> Any | None:
@@ -138,9 +159,17 @@ class Reporter:
 
     def _checkpoint(self) -> tuple[int, Any] | None:
         if not self._looked:
-            self._saved = load_checkpoint(self._job.checkpoint_dir / CHECKPOINT_NAME)
+            self._saved = load_checkpoint(self._file)
+            lost_report = self._saved is not None and self._saved[0] > self._job.done
+            if lost_report and self._unreported is None:  # an earlier attempt's; see `save`
+                go_back(self._file)
+                self._saved = load_checkpoint(self._file)
             self._looked = True
         return self._saved
+
+    @property
+    def _file(self) -> Path:
+        return self._job.checkpoint_dir / CHECKPOINT_NAME
 
     def _resource_of(self, epoch: int | None) -> int:
         if epoch is None:

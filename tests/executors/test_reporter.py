@@ -79,6 +79,7 @@ def test_epochs_go_on_after_the_last_saved(tmp_path: Path) -> None:
     assert first.load() is None
     for epoch in first.epochs(5):
         first.save({"w": torch.full((2,), float(epoch)), "n": np.arange(epoch), "f": np.float64(epoch)})
+        first(acc=0.5)
         if epoch == 3:
             break
     again = reporter(tmp_path, attempt=2)
@@ -88,6 +89,30 @@ def test_epochs_go_on_after_the_last_saved(tmp_path: Path) -> None:
     assert state["w"].tolist() == [3.0, 3.0]
     assert state["n"].tolist() == [0, 1, 2]
     assert state["f"] == 3.0
+
+
+@pytest.mark.parametrize("reported", [0, 1, 2])
+def test_an_epoch_saved_but_not_reported_is_done_again(tmp_path: Path, reported: int) -> None:
+    first = reporter(tmp_path)
+    for epoch in first.epochs(5):
+        first.save(("half", epoch))
+        first.save(("whole", epoch))
+        if epoch > reported:
+            break  # the worker dies here
+        first(acc=0.5)
+    for _ in range(2):  # and the next one before its first save
+        again = Reporter(replace(job(3, returns, tmp_path), attempt=2, done=reported), Driver())
+        assert again.load() == (("whole", reported) if reported else None)
+        assert next(again.epochs(5)) == reported + 1
+
+
+def test_only_an_unreported_save_costs_a_second_file(tmp_path: Path) -> None:
+    report = reporter(tmp_path)
+    for epoch in report.epochs(3):
+        report.save(epoch)
+        assert len(list(report.checkpoint_dir.iterdir())) == 2
+        report(acc=0.5)
+        assert [p.name for p in report.checkpoint_dir.iterdir()] == ["checkpoint.pt"]
 
 
 def test_count_goes_on_after_load(tmp_path: Path) -> None:
