@@ -14,8 +14,9 @@ from autodl.trial import Config, Report, TrialState
 
 _log = logging.getLogger("autodl")
 
-_GP_TRIALS = 300  # a Gaussian process costs tenths of a second a proposal from there on
-_GP_PARAMETERS = 40  # and learns no length scales of more
+_GP_TRIALS = 500  # a Gaussian process costs a tenth of a second a proposal from there on
+_MOBSTER_TRIALS = 1_000  # and so does one of rungs: most trials end at the lowest
+_GP_PARAMETERS = 40  # more have too many length scales to learn
 _TPE_TRIALS = 5_000  # densities of more trials cost more than they tell
 _TPE_PARAMETERS = 500
 _PLAIN = 3  # trials from which no model learns anything
@@ -28,9 +29,9 @@ class AutoSearcher:
     |---|---|
     | the space has at most as many configs as there are trials | ``random`` (each config once) |
     | the scheduler changes configs itself (PBT) | ``sobol`` |
-    | several metrics, up to 300 trials; more | ``gp`` for several; ``nsga2`` |
-    | the scheduler stops or pauses trials by rungs (ASHA, Hyperband) | ``mobster`` |
-    | up to 300 trials and 40 parameters | ``gp`` |
+    | several metrics, up to 500 trials; more | ``gp`` for several; ``nsga2`` |
+    | rungs (ASHA, Hyperband, ...), up to 1,000 trials and 40 parameters | ``mobster`` |
+    | up to 500 trials and 40 parameters | ``gp`` |
     | up to 5,000 trials and 500 parameters | ``tpe`` |
     | more | ``evolution`` |
 
@@ -100,7 +101,7 @@ class AutoSearcher:
     @property
     def _may_change(self) -> bool:
         """Whether the number of trials still decides; a known number has decided already."""
-        return self.num_trials is None and self._name in ("gp", "tpe")
+        return self.num_trials is None and self._name in ("gp", "mobster", "tpe")
 
     def _pick(self, num_trials: int) -> str:
         """The name of the searcher for so many trials; 0: not known."""
@@ -111,10 +112,9 @@ class AutoSearcher:
             return "sobol"
         if self._goals is not None and len(self._goals.objectives) > 1:
             return "gp" if num_trials <= _GP_TRIALS else "nsga2"
-        if hasattr(self._scheduler, "reduction_factor"):  # rungs
-            return "mobster"
-        if num_trials <= _GP_TRIALS and len(space) <= _GP_PARAMETERS:
-            return "gp"
+        has_rungs = hasattr(self._scheduler, "reduction_factor")
+        if num_trials <= (_MOBSTER_TRIALS if has_rungs else _GP_TRIALS) and len(space) <= _GP_PARAMETERS:
+            return "mobster" if has_rungs else "gp"
         if num_trials <= _TPE_TRIALS and len(space) <= _TPE_PARAMETERS:
             return "tpe"
         return "evolution"

@@ -37,20 +37,21 @@ class EvolutionSearcher:
     Args:
         population_size: members that live; the first so many trials fill the space evenly (a
             scrambled Sobol sequence). The paper has 100, for 20,000 trials.
-        sample_size: members that are drawn for each tournament; more is greedier.
+        sample_size: members that are drawn for each tournament; more is greedier. None: half of all
+            (the paper has a quarter; with a few hundred trials greed pays).
 
     Raises:
         OptionError: fewer than 2 members, or a tournament of none or of more than there are.
     """
 
-    def __init__(self, population_size: int = 20, sample_size: int = 6) -> None:
-        for name, value, least in (("population_size", population_size, 2), ("sample_size", sample_size, 1)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
-        if sample_size > population_size:
-            raise OptionError(f"sample_size {sample_size} is above population_size {population_size}")
+    def __init__(self, population_size: int = 20, sample_size: int | None = None) -> None:
+        if isinstance(population_size, bool) or not isinstance(population_size, int) or population_size < 2:
+            raise OptionError(f"population_size must be a whole number >= 2, got {population_size!r}")
+        size = (population_size + 1) // 2 if sample_size is None else sample_size
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= population_size:
+            raise OptionError(f"sample_size must be a whole number from 1 to population_size, got {size!r}")
         self.population_size = population_size
-        self.sample_size = sample_size
+        self.sample_size = size
         self._binding: Binding | None = None
 
     def bind(self, space: SearchSpace, *, seed: int) -> None:

@@ -61,10 +61,16 @@ class OptunaSearcher:
             self._study = optuna.create_study(sampler=sampler, direction="maximize")
         finally:
             optuna.logging.set_verbosity(verbosity)
+        self._is_over = False
+        # A sampler that is used up (a grid) stops its study, which Optuna allows in `optimize` only.
+        self._study.stop = self._stop
         self._running: dict[int, Any] = {}
         self._steps: dict[int, set[int]] = {}
         self._ended: set[int] = set()
         self._scores: dict[str, float] = {}  # by config, of finite spaces
+
+    def _stop(self) -> None:
+        self._is_over = True
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
@@ -72,9 +78,9 @@ class OptunaSearcher:
             self._unseen.see(config)
 
     def suggest(self, trial_id: int) -> Config | None:
-        """What the sampler suggests; None: a finite space is used up."""
+        """What the sampler suggests; None: a finite space, or the sampler's grid, is used up."""
         binding = bound(self._binding, self)
-        if self._unseen.used_up:
+        if self._unseen.used_up or self._is_over:
             return None
         for _ in range(_TRIES):
             trial, config = self._ask({})

@@ -49,8 +49,8 @@ def get_searcher(searcher: str | Searcher, **defaults: Any) -> Searcher:
     """The searcher a user means.
 
     Args:
-        searcher: a name ("random", "grid", "bayesian", or one a third party offers by an entry
-            point of the group ``autodl.searchers``), or an object with `suggest` and `observe`,
+        searcher: a name (of `SEARCHERS`, or one a third party offers by an entry point of the group
+            ``autodl.searchers``), or an object with `suggest` and `observe`,
             returned as it is.
         defaults: what the caller knows of the run (``max_resource=27``); a named searcher gets those
             its constructor asks for. None means not known.

@@ -47,6 +47,8 @@ SMALL = SearchSpace({"a": Categorical("x", "y", "z"), "b": Int(1, 10)})
         (SMALL, 29, "fifo", "GPSearcher"),
         (SPACES["constants only"], None, "fifo", "RandomSearcher"),
         (FEW, 50, "asha", "MobsterSearcher"),
+        (FEW, 900, "asha", "MobsterSearcher"),
+        (FEW, 2000, "asha", "TPESearcher"),
         (FEW, 50, "hyperband", "MobsterSearcher"),
         (FEW, 50, "sync_halving", "MobsterSearcher"),
         (FEW, 50, "pbt", "SobolSearcher"),

@@ -91,6 +91,13 @@ def test_values_that_are_equal_in_python_stay_apart():
     assert searched.is_used_up
 
 
+def test_a_grid_ends_the_search():
+    grid = optuna.samplers.GridSampler({"x": [0.25, 0.5, 0.75]}, seed=0)
+    searched = search(OptunaSearcher(grid), SearchSpace({"x": Real(0, 1)}), lambda c: 0.0, num_trials=9)
+    assert sorted(c["x"] for c in searched.configs) == [0.25, 0.5, 0.75]
+    assert searched.is_used_up
+
+
 def test_learns():
     reached = [
         search(
