@@ -27,6 +27,18 @@ def test_default_and_sample_hold_active_labels_only():
     assert all(("net/Dict/depth" in c) == (c["net"] == "Dict") == ("net/Dict/norm" in c) for c in drawn)
 
 
+def test_sample_keeps_what_is_given_where_it_is_active():
+    labels = {"lr": 0.05, "net": "mlp", "net/Dict/depth": 3}
+    config = SPACE.sample(np.random.default_rng(0), given=labels)
+    SPACE.validate(config)
+    assert (config["lr"], config["net"]) == (0.05, "mlp")
+    assert "net/Dict/depth" not in config
+    deep = SPACE.sample(np.random.default_rng(0), given={**labels, "net": SPACE["net"].domain.names[1]})
+    SPACE.validate(deep)
+    assert 3 in deep.values()
+    assert SPACE.sample(np.random.default_rng(1), given={}) == SPACE.sample(np.random.default_rng(1))
+
+
 def test_the_same_generator_gives_the_same_configs():
     first = [SPACE.sample(np.random.default_rng(3)) for _ in range(2)]
     assert first[0] == first[1] != SPACE.sample(np.random.default_rng(4))

@@ -22,7 +22,10 @@ class HalfOfTheBest(SearcherBase):
 
 # END
 
+import pytest  # noqa: E402
+
 import autodl as ad  # noqa: E402
+from autodl.errors import OptionError  # noqa: E402
 from autodl.testing.searchers import SearcherContract, search  # noqa: E402
 
 
@@ -39,6 +42,11 @@ def test_it_takes_ten_lines_at_most():
     shown = source[source.index("# BEGIN") : source.index("# END")].splitlines()[1:]
     lines = [line for line in shown if line.strip()]
     assert len(lines) <= 10  # the import included; class and methods are 8
+
+
+def test_it_is_no_use_before_it_is_bound():
+    with pytest.raises(OptionError, match="knows no space yet"):
+        HalfOfTheBest().suggest(0)
 
 
 def test_it_learns():
