@@ -19,7 +19,7 @@ _MOBSTER_TRIALS = 1_000  # and so does one of rungs: most trials end at the lowe
 _GP_PARAMETERS = 40  # more have too many length scales to learn
 _TPE_TRIALS = 5_000  # densities of more trials cost more than they tell
 _TPE_PARAMETERS = 500
-_PLAIN = 3  # trials from which no model learns anything
+_FEW_CONFIGS = 10  # so few are all tried before a model knows anything
 
 
 class AutoSearcher:
@@ -27,16 +27,16 @@ class AutoSearcher:
 
     | what is known of the run | searcher |
     |---|---|
-    | the space has at most as many configs as there are trials | ``random`` (each config once) |
+    | the space has at most 10 configs | ``random`` (each config once) |
     | the scheduler changes configs itself (PBT) | ``sobol`` |
-    | several metrics, up to 500 trials; more | ``gp`` for several; ``nsga2`` |
-    | rungs (ASHA, Hyperband, ...), up to 1,000 trials and 40 parameters | ``mobster`` |
-    | up to 500 trials and 40 parameters | ``gp`` |
-    | up to 5,000 trials and 500 parameters | ``tpe`` |
-    | more | ``evolution`` |
+    | several metrics: the first 500 trials; then | ``gp`` for several; ``nsga2`` |
+    | rungs (ASHA, Hyperband, ...), at most 40 parameters: the first 1,000 trials | ``mobster`` |
+    | at most 40 parameters: the first 500 trials | ``gp`` |
+    | at most 500 parameters: the first 5,000 trials | ``tpe`` |
+    | all else | ``evolution`` |
 
-    Without a number of trials the run begins as one of few, and goes on as one of many once they
-    have come: what was learned is handed over.
+    What was learned is handed over. A run of more than 5,000 trials begins with one of the cheap
+    ones. A smaller `num_trials` decides nothing, so that a run may be resumed with a larger one.
 
     Args:
         num_trials: how many trials are planned; None: not known.
@@ -68,7 +68,7 @@ class AutoSearcher:
         self._skipped: list[Config] = []
         self._reports: list[Report] = []
         self._name = ""
-        self._take(self._pick(self.num_trials or 0))
+        self._take(self._pick(0))
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
@@ -82,7 +82,7 @@ class AutoSearcher:
         bound(self._binding, self)
         assert self.chosen is not None
         if self._may_change:
-            name = self._pick(max(self.num_trials or 0, len(self._tried)))
+            name = self._pick(len(self._tried))
             if name != self._name:
                 self._hand_over(name)
         config = self.chosen.suggest(trial_id)
@@ -100,22 +100,24 @@ class AutoSearcher:
 
     @property
     def _may_change(self) -> bool:
-        """Whether the number of trials still decides; a known number has decided already."""
-        return self.num_trials is None and self._name in ("gp", "mobster", "tpe")
+        """Whether more trials can bring another searcher."""
+        return self._name in ("gp", "mobster", "tpe")
 
-    def _pick(self, num_trials: int) -> str:
-        """The name of the searcher for so many trials; 0: not known."""
+    def _pick(self, known: int) -> str:
+        """The name of the searcher that goes on after so many known trials."""
         space = bound(self._binding, self).space
-        if space.size is not None and space.size <= max(num_trials, _PLAIN):
+        is_long = (self.num_trials or 0) > _TPE_TRIALS
+        if space.size is not None and space.size <= _FEW_CONFIGS:
             return "random"
         if hasattr(self._scheduler, "quantile"):  # population-based training
             return "sobol"
         if self._goals is not None and len(self._goals.objectives) > 1:
-            return "gp" if num_trials <= _GP_TRIALS else "nsga2"
+            return "nsga2" if is_long or known >= _GP_TRIALS else "gp"
         has_rungs = hasattr(self._scheduler, "reduction_factor")
-        if num_trials <= (_MOBSTER_TRIALS if has_rungs else _GP_TRIALS) and len(space) <= _GP_PARAMETERS:
+        most = 0 if is_long else _MOBSTER_TRIALS if has_rungs else _GP_TRIALS
+        if known < most and len(space) <= _GP_PARAMETERS:
             return "mobster" if has_rungs else "gp"
-        if num_trials <= _TPE_TRIALS and len(space) <= _TPE_PARAMETERS:
+        if known < _TPE_TRIALS and len(space) <= _TPE_PARAMETERS:
             return "tpe"
         return "evolution"
 
@@ -138,8 +140,7 @@ class AutoSearcher:
         if isinstance(chosen, BindableSearcher):
             chosen.bind(binding.space, seed=binding.seed)
         self._name, self.chosen = name, chosen
-        planned = "an unknown number of" if self.num_trials is None else self.num_trials
-        _log.info("searcher auto: %r for %s trials, %d parameters", chosen, planned, len(binding.space))
+        _log.info("searcher auto: %r from trial %d on", chosen, max(self._tried, default=-1) + 1)
 
     def _hand_over(self, name: str) -> None:
         """Let another searcher go on, which is told all that was reported."""

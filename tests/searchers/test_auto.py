@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 
 import pytest
 
@@ -39,16 +40,16 @@ SMALL = SearchSpace({"a": Categorical("x", "y", "z"), "b": Int(1, 10)})
         (FEW, 50, "fifo", "GPSearcher"),
         (FEW, None, "fifo", "GPSearcher"),
         (FEW, 50, "median", "GPSearcher"),
-        (FEW, 1000, "fifo", "TPESearcher"),
-        (FEW, 50_000, "fifo", "EvolutionSearcher"),
+        (FEW, 1000, "fifo", "GPSearcher"),
+        (FEW, 50_000, "fifo", "TPESearcher"),
         (MANY, 50, "fifo", "TPESearcher"),
         (HUGE, 50, "fifo", "EvolutionSearcher"),
-        (SMALL, 30, "fifo", "RandomSearcher"),
-        (SMALL, 29, "fifo", "GPSearcher"),
+        (SMALL, 30, "fifo", "GPSearcher"),
+        (SPACES["finite"], 3, "fifo", "RandomSearcher"),
         (SPACES["constants only"], None, "fifo", "RandomSearcher"),
         (FEW, 50, "asha", "MobsterSearcher"),
         (FEW, 900, "asha", "MobsterSearcher"),
-        (FEW, 2000, "asha", "TPESearcher"),
+        (FEW, 9000, "asha", "TPESearcher"),
         (FEW, 50, "hyperband", "MobsterSearcher"),
         (FEW, 50, "sync_halving", "MobsterSearcher"),
         (FEW, 50, "pbt", "SobolSearcher"),
@@ -62,7 +63,7 @@ def test_rules(space, num_trials, scheduler, chosen):
     assert chosen in repr(searcher)
 
 
-@pytest.mark.parametrize(("num_trials", "chosen"), [(100, "EHVISearcher"), (1000, "NSGA2Searcher")])
+@pytest.mark.parametrize(("num_trials", "chosen"), [(100, "EHVISearcher"), (6000, "NSGA2Searcher")])
 def test_several_metrics(num_trials, chosen):
     searcher = AutoSearcher(num_trials)
     searcher.bind_objectives(make_goals(["accuracy", "latency"]))
@@ -79,7 +80,7 @@ def test_mobster_knows_the_rungs():
     assert (chosen.max_resource, chosen.grace_period, chosen.reduction_factor) == (64, 2, 4)
 
 
-def test_a_run_without_a_limit_of_trials_goes_on_with_a_cheaper_searcher(monkeypatch):
+def test_a_long_run_goes_on_with_a_cheaper_searcher(monkeypatch):
     monkeypatch.setattr("autodl.searchers.auto._GP_TRIALS", 12)
     searcher = AutoSearcher()
     searched = search(searcher, FEW, lambda c: -((c["x"] - 0.3) ** 2), num_trials=30, num_workers=3)
@@ -104,3 +105,24 @@ def test_it_is_the_default_of_tune_and_says_what_it_chose(caplog):
     with caplog.at_level(logging.INFO, logger="autodl"):
         ad.tune(lambda args, reporter: reporter(loss=args.x), FEW, metric="loss", num_trials=3)
     assert "searcher auto: GPSearcher" in caplog.text
+
+
+def test_a_run_can_be_resumed_with_more_trials(tmp_path, monkeypatch):
+    monkeypatch.setattr("autodl.searchers.auto._GP_TRIALS", 8)
+
+    def tune(path, num_trials, **options):
+        return ad.tune(
+            lambda args, reporter: reporter(loss=(args.x - 0.3) ** 2),
+            FEW,
+            metric="loss",
+            num_trials=num_trials,
+            path=tmp_path / path,
+            **options,
+        )
+
+    whole = tune("whole", 14)
+    tune("cut", 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resumed = tune("cut", 14, resume=True)
+    assert [t.config for t in resumed.trials] == [t.config for t in whole.trials]
