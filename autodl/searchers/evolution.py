@@ -80,7 +80,7 @@ class EvolutionSearcher:
         if config is None or config not in self._unseen:
             config = self._unseen.draw(rng)
         if config is not None:
-            self._see(config)
+            self._unseen.see(config)
             self._known.add(trial_id)
         return config
 
@@ -88,16 +88,13 @@ class EvolutionSearcher:
         """The end of a trial makes it a member, unless it failed."""
         if report.trial_id not in self._known:  # a trial someone else proposed
             self._known.add(report.trial_id)
-            self._see(report.config)
+            self._unseen.see(report.config)
         if not report.state.ended or report.trial_id in self._ended:
             return
         self._ended.add(report.trial_id)
         score = report.score
         if score is not None and math.isfinite(score) and report.state is not TrialState.FAILED:
             self._population.append((score, report.config))
-
-    def _see(self, config: Config) -> None:
-        self._unseen.see(config)
 
     def _initial(self, trial_id: int) -> Config | None:
         point = None if trial_id < 0 else self._points.point(trial_id)
