@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import replace
 from multiprocessing.connection import Client, Connection
 from typing import Any
@@ -86,6 +87,9 @@ class _Worker:
                     return
         except (EOFError, OSError):
             os._exit(1)  # the driver is gone; whatever the job does, nobody wants it
+        except BaseException:  # a message that cannot be read here: a worker that goes on would wait for ever
+            traceback.print_exc()
+            os._exit(2)
 
     def _send(self, message: object) -> None:
         try:
