@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autodl import executors, optim, schedulers, searchers, spaces
-    from autodl.executors import JoblibExecutor, SerialExecutor, SimulatedExecutor
+    from autodl.executors import DaskExecutor, JoblibExecutor, SerialExecutor, SimulatedExecutor
     from autodl.report.mlflow_log import MLflowCallback
     from autodl.report.tensorboard_log import TensorBoardCallback
     from autodl.result import TuneResult
@@ -30,6 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __all__ = [
     "Bool",
     "Categorical",
+    "DaskExecutor",
     "Dict",
     "ImageClassification",
     "ImageClassifier",
@@ -60,6 +61,7 @@ __all__ = [
 _HOMES: dict[str, str | None] = {
     "Bool": "autodl.spaces",
     "Categorical": "autodl.spaces",
+    "DaskExecutor": "autodl.executors",
     "Dict": "autodl.spaces",
     "ImageClassification": "autodl.tasks",
     "ImageClassifier": "autodl.tasks",

@@ -1,5 +1,6 @@
 """Where trials run."""
 
+from autodl.executors.dask_executor import DaskExecutor
 from autodl.executors.joblib_pool import JoblibExecutor
 from autodl.executors.reporter import Reporter
 from autodl.executors.serial import SerialExecutor
@@ -8,6 +9,7 @@ from autodl.executors.simulated_objectives import CurveObjective, FunctionObject
 
 __all__ = [
     "CurveObjective",
+    "DaskExecutor",
     "FunctionObjective",
     "JoblibExecutor",
     "Reporter",

@@ -7,14 +7,14 @@ then go over one connection a worker, which costs a tenth of a pool's task.
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from autodl.errors import OptionError
+from autodl.executors.functions import PickledFunctions
 from autodl.executors.joblib_hub import Hub
 from autodl.executors.joblib_slot import KILL_GRACE_S, Slot
 from autodl.executors.protocol import Decision, Finished, Job, Lost, Message, Reported
@@ -63,7 +63,7 @@ class JoblibExecutor:
         self._slots = [Slot(index, heartbeat_timeout_s) for index in range(self.num_workers)]
         self._looked = 0.0
         self._hub: Hub | None = None
-        self._functions = _Functions()
+        self._functions = PickledFunctions()
         self._depth = 0
 
     # ------------------------------------------------------------------ Executor
@@ -192,30 +192,3 @@ def _check_limit(name: str, value: object) -> None:
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
         raise OptionError(f"{name} must be a number > 0, or None for no limit, got {value!r}")
-
-
-class _Functions:
-    """Pickles of functions: one is the same for all jobs of a run."""
-
-    def __init__(self) -> None:
-        self._tokens = itertools.count()
-        self._last: tuple[Any, int, bytes] | None = None
-
-    def pickled(self, function: Any) -> tuple[int, bytes]:
-        """(token, pickle); equal tokens, same function.
-
-        Raises:
-            OptionError: the function holds something that cannot leave this process.
-        """
-        if self._last is None or self._last[0] is not function:
-            import cloudpickle  # noqa: PLC0415  # not needed by serial runs
-
-            try:
-                pickled = cloudpickle.dumps(function)
-            except Exception as error:  # whatever a user's object raises when it is pickled
-                raise OptionError(
-                    f"the training function cannot be sent to worker processes ({type(error).__name__}: "
-                    f"{error}): open files, locks and connections inside it, or use one worker"
-                ) from error
-            self._last = (function, next(self._tokens), pickled)
-        return self._last[1:]

@@ -12,9 +12,10 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
+from autodl.executors.functions import no_function
 from autodl.executors.joblib_hub import Hub
 from autodl.executors.joblib_vitals import Beat, Ended, beat_interval_s
-from autodl.executors.joblib_worker import no_function, serve, watch_driver
+from autodl.executors.joblib_worker import serve, watch_driver
 from autodl.executors.protocol import Job, Message
 
 KILL_GRACE_S = 0.5

@@ -106,7 +106,7 @@ class _Worker:
             token: which function.
             function: its pickle, if this worker has not had it yet.
         """
-        _set_threads(job.threads)
+        set_threads(job.threads)
 
         def call(config: Any, reporter: Any) -> Any:
             # Unpickled inside the job: an error in the user's imports is the trial's failure.
@@ -133,11 +133,7 @@ class _Worker:
         return ask
 
 
-def no_function(config: Any, reporter: Any) -> None:
-    """Stands in a job for the function that is sent apart."""
-
-
-def _set_threads(threads: int | None) -> None:
+def set_threads(threads: int | None) -> None:
     """Limit the threads of a job; torch reads the variable when it is imported, later ones need telling."""
     if threads is None:
         return

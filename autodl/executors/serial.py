@@ -99,9 +99,7 @@ class _ThreadedJob:
         thread.join(max(0.0, deadline - time.time()))
         if thread.is_alive():
             with self._lock:  # not while the thread is in the driver's code
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TrialInterrupted)
-                )
+                interrupt_thread(thread)
             thread.join(GRACE_S)
         with self._lock:
             self._abandoned = True
@@ -118,3 +116,10 @@ class _ThreadedJob:
             if self._abandoned:
                 raise TrialInterrupted
             return self._driver(resource, metrics)
+
+
+def interrupt_thread(thread: threading.Thread) -> None:
+    """Raise `TrialInterrupted` in a thread, at its next step in Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TrialInterrupted)
+    )

@@ -1,0 +1,127 @@
+"""How `DaskExecutor` comes to a cluster: its own, an address, a client, SSH hosts, a job queue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autodl.errors import MissingDependencyError, OptionError
+
+Target = Any
+"""None, an address, a ``distributed.Client``, or a cluster object such as ``SSHCluster``."""
+
+
+@dataclass(slots=True)
+class Connection:
+    """A client, and what has to be closed with it.
+
+    Attributes:
+        client: a synchronous ``distributed.Client``.
+        address: where it can be reached again after the scheduler was lost; None: not at all.
+        owned: closed at the end, in this order.
+    """
+
+    client: Any
+    address: str | None
+    owned: list[Any]
+
+    def close(self) -> None:
+        """Close what belongs to the executor; what the user gave stays open."""
+        for thing in self.owned:
+            thing.close()
+
+
+def connect(target: Target, *, num_workers: int | None, security: Any, timeout_s: float) -> Connection:
+    """Connect to a cluster.
+
+    Raises:
+        OptionError: the target is of no known kind.
+        OSError: nobody answers at the address.
+    """
+    from distributed import Client  # noqa: PLC0415  # slow to import, needed by clusters only
+
+    if isinstance(target, Client):
+        if target.asynchronous:
+            raise OptionError("DaskExecutor needs a synchronous client: Client(..., asynchronous=False)")
+        return Connection(target, None, [])
+    if isinstance(target, str):
+        client = Client(target, security=security, timeout=timeout_s, set_as_default=False)
+        return Connection(client, target, [client])
+    if target is None:
+        cluster = local_cluster(num_workers)
+        client = Client(cluster, set_as_default=False)
+        return Connection(client, None, [client, cluster])
+    if callable(target):  # made when it is needed, closed with the executor
+        cluster = target()
+        client = Client(cluster, set_as_default=False)
+        return Connection(client, None, [client, cluster])
+    if hasattr(target, "scheduler_address"):
+        client = Client(target, set_as_default=False)
+        return Connection(client, None, [client])
+    raise OptionError(
+        f"DaskExecutor takes an address (tcp://host:8786), a distributed.Client or a cluster, got {target!r}"
+    )
+
+
+def local_cluster(num_workers: int | None) -> Any:
+    """Worker processes on this machine, one thread each, as many as there are CPUs if not said."""
+    import dask  # noqa: PLC0415  # slow to import, needed by clusters only
+    from distributed import LocalCluster  # noqa: PLC0415
+
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cpus if num_workers is None else num_workers
+    threads = str(max(1, cpus // count))
+    environment = {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": "PASSIVE",  # idle OpenMP threads that spin slow small nets 300-fold
+    }
+    # A daemonic worker may have no children, and a DataLoader's workers are children.
+    settings = {
+        "distributed.worker.daemon": False,
+        "distributed.nanny.pre-spawn-environ": environment,
+    }
+    with dask.config.set(settings):
+        return LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,  # Dask would pause or kill a worker whose trial needs much memory
+            dashboard_address=None,
+            env=environment,
+        )
+
+
+def ssh_cluster(hosts: Sequence[str], options: dict[str, Any]) -> Callable[[], Any]:
+    """Makes a ``distributed.SSHCluster``: the first host runs the scheduler, all others workers."""
+
+    def make() -> Any:
+        from distributed import SSHCluster  # noqa: PLC0415  # slow to import, needed by clusters only
+
+        worker_options = {"nthreads": 1, **options.pop("worker_options", {})}
+        return SSHCluster(list(hosts), worker_options=worker_options, **options)
+
+    return make
+
+
+def queue_cluster(kind: str, num_workers: int, options: dict[str, Any]) -> Callable[[], Any]:
+    """Makes a cluster of dask-jobqueue and asks the queue for workers.
+
+    Raises:
+        MissingDependencyError: dask-jobqueue is not installed.
+    """
+    try:
+        import dask_jobqueue  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise MissingDependencyError(f"{kind} needs dask-jobqueue: pip install 'autodl[jobqueue]'") from error
+
+    def make() -> Any:
+        settings = {"cores": 1, "memory": "4GB", "processes": 1, **options}
+        cluster = getattr(dask_jobqueue, kind)(**settings)
+        cluster.scale(num_workers)
+        return cluster
+
+    return make
