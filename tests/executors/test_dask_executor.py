@@ -28,7 +28,8 @@ def cluster() -> Iterator[Any]:
 
 class TestDask(ExecutorContract):
     @pytest.fixture(autouse=True)
-    def _use(self, cluster: Any) -> None:
+    def _use(self, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)  # the contract has jobs with relative folders
         self.cluster = cluster
         cluster.scale(2)
         wait_for_workers(cluster, 2)
