@@ -113,8 +113,7 @@ def test_decorated_function_brings_its_space() -> None:
 
 def test_same_seed_same_trials_whatever_the_workers() -> None:
     one, two, other = (
-        quick(searcher="random", num_trials=6, **options)
-        for options in ({}, {"num_workers": 2}, {"seed": 1})
+        quick(searcher="random", num_trials=6, **options) for options in ({}, {"num_workers": 2}, {"seed": 1})
     )
     assert configs(one) == configs(two) != configs(other)
     assert [t.best.value for t in one.trials] == [t.best.value for t in two.trials]

@@ -90,7 +90,7 @@ def local_cluster(num_workers: int | None) -> Any:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,  # Dask would pause or kill a worker whose trial needs much memory
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any port: 8787 may be taken by another cluster
             env=environment,
         )
 

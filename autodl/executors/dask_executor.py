@@ -105,6 +105,7 @@ class DaskExecutor:
             str, tuple[float, float]
         ] = {}  # worker -> (last seen there, when that was new here)
         self._functions = PickledFunctions()
+        self._probes: set[Path] = set()
         self._depth = 0
 
     @classmethod
@@ -216,8 +217,13 @@ class DaskExecutor:
             while self._running:
                 self.poll(lambda message: Decision.STOP, 0.1)
         self._leave_jobs()
+        for topic in (self._topic, "all"):  # or the scheduler would tell a client that it is leaving
+            self._connection.client.unsubscribe_topic(topic)
         self._connection.close()
         self._connection = None
+        for probe in self._probes:
+            probe.unlink(missing_ok=True)
+        self._probes.clear()
         self._places, self._looked = [], -LOOK_S
 
     def __enter__(self) -> Self:
@@ -373,8 +379,9 @@ class DaskExecutor:
         """A file beside the trials' folders by which a worker knows that it sees them."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         probe = folder.parent / f".{self._topic}"
-        if not probe.exists():
+        if probe not in self._probes:
             probe.touch()
+            self._probes.add(probe)
         return probe
 
     def _leave_jobs(self) -> None:

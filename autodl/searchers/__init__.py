@@ -8,6 +8,7 @@ from autodl.searchers.ehvi import EHVISearcher
 from autodl.searchers.evolution import EvolutionSearcher
 from autodl.searchers.gp import GPSearcher
 from autodl.searchers.grid_search import GridSearcher
+from autodl.searchers.mobster import MobsterSearcher
 from autodl.searchers.nsga2 import NSGA2Searcher
 from autodl.searchers.optuna_bridge import OptunaSearcher
 from autodl.searchers.optuna_bridge import OptunaSearcher as Optuna
@@ -34,6 +35,7 @@ __all__ = [
     "EvolutionSearcher",
     "GPSearcher",
     "GridSearcher",
+    "MobsterSearcher",
     "NSGA2Searcher",
     "Optuna",
     "OptunaSearcher",

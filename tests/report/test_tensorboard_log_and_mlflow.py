@@ -55,9 +55,7 @@ def run(tmp_path_factory):
     pytest.importorskip("mlflow")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     callbacks = [TensorBoardCallback(folder / "tb"), MLflowCallback(uri, "digits")]
-    result = tune(
-        train, SPACE, metric="accuracy", num_trials=4, scheduler=PauseOnce(4), callbacks=callbacks
-    )
+    result = tune(train, SPACE, metric="accuracy", num_trials=4, scheduler=PauseOnce(4), callbacks=callbacks)
     assert {str(t.state) for t in result.trials} == {"completed", "failed"}
     assert any(t.attempt == 2 for t in result.trials)
     return result, folder, uri
