@@ -1,8 +1,8 @@
-"""The driver's cost of a no-op trial: serial, random search, journal on.
+"""The driver's cost of a no-op trial: random search, journal on; serial, joblib, Dask.
 
     python benchmarks/tuner_overhead.py
 
-Writes ``benchmarks/results/tuner_overhead.md``. Goal: at most 2 ms of wall time a trial.
+Writes ``benchmarks/results/tuner_overhead.md``. Goals: at most 2, 5 and 15 ms of wall time a trial.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from autodl.executors.dask_executor import DaskExecutor
 from autodl.executors.joblib_pool import JoblibExecutor
 from autodl.executors.protocol import Executor
 from autodl.executors.serial import SerialExecutor
@@ -37,7 +38,16 @@ def ms_per_trial(executor: Executor, num_trials: int, **options: object) -> tupl
     """Wall and CPU milliseconds a trial of the driver's process, its workers warm."""
     with tempfile.TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
-        tune(no_op, SPACE, metric="loss", num_trials=num_trials, executor=executor, path=folder, **options)
+        tune(
+            no_op,
+            SPACE,
+            metric="loss",
+            searcher="random",
+            num_trials=num_trials,
+            executor=executor,
+            path=folder,
+            **options,
+        )
         return (
             (time.perf_counter() - wall) / num_trials * 1e3,
             (time.process_time() - cpu) / num_trials * 1e3,
@@ -62,6 +72,7 @@ def main() -> None:
         "serial": (SerialExecutor(), {}),
         "serial, with a time limit": (SerialExecutor(), {"time_limit": "1h"}),
         "joblib, 2 workers": (JoblibExecutor(2), {}),
+        "Dask, 2 workers": (DaskExecutor(num_workers=2), {}),
     }
     rows = [
         f"| {name} | {measure(executor, options.num_trials, options.repeats, **extra)} |"
@@ -73,7 +84,7 @@ def main() -> None:
             "",
             f"{options.num_trials} trials with one report each, random search, FIFO, journal on; median of "
             f"{options.repeats} runs. Python {platform.python_version()}, {os.cpu_count()} CPU cores, load "
-            f"at the end {os.getloadavg()[0]:.1f}. Goals: serial 2 ms, joblib 5 ms of wall time.",
+            f"at the end {os.getloadavg()[0]:.1f}. Goals: serial 2 ms, joblib 5 ms, Dask 15 ms of wall time.",
             "",
             "| executor | wall ms a trial | range | driver CPU ms a trial |",
             "|---|---|---|---|",
