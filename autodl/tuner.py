@@ -83,7 +83,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         num_workers: trials that run at once, each in a process of its own if more than one.
         executor: where trials run, instead of `num_workers`.
         path: directory of the run, which can be resumed; None: a temporary one, removed at exit.
-        seed: the same seed gives the same trials.
+        seed: the same seed gives the same trials, with searchers that learn on one worker only.
         resume: go on with the run at `path` if there is one.
         callbacks: see `autodl.engine.callbacks`.
         max_resource: resource (epochs) of a full trial, for schedulers and searchers that ask for it.
