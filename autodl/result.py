@@ -30,7 +30,8 @@ class TuneResult:
         seconds: wall-clock seconds of the run, all its sessions together.
         space: the search space; None for a run without one.
         stopped_by: ``"num_trials"``, ``"time_limit"``, ``"exhausted"`` (the searcher had nothing
-            more to propose), ``"interrupted"`` (Ctrl-C) or ``"journal"`` (it could not be written).
+            more to propose), ``"interrupted"`` (Ctrl-C), ``"journal"`` (it could not be written) or
+            ``"workers_lost"`` (a cluster was left without workers).
         goals: all metrics and constraints; `metric` and `mode` are those of the first.
     """
 

@@ -18,7 +18,7 @@ from autodl.engine.replay import Replay, check_header, header
 from autodl.engine.run_directory import RunDirectory
 from autodl.engine.state import SearchState
 from autodl.engine.types import Idle, RunOptions
-from autodl.errors import AllTrialsFailedError, JournalError
+from autodl.errors import AllTrialsFailedError, JournalError, WorkerLostError
 from autodl.executors.protocol import Decision, Executor, Message
 from autodl.objectives import Goals
 from autodl.result import TuneResult
@@ -205,10 +205,10 @@ class Tuner:
             if self._guard.presses > 1:
                 raise
             stopped_by = "interrupted"
-        except JournalError as error:
+        except (JournalError, WorkerLostError) as error:
             if self._state.num_scored == 0:
                 raise
-            stopped_by = "journal"
+            stopped_by = "journal" if isinstance(error, JournalError) else "workers_lost"
             warnings.warn(f"the run ended early: {error}", RuntimeWarning, stacklevel=4)
         if self._dispatcher.running:
             self._executor.shutdown(kill=True)
@@ -222,7 +222,7 @@ class Tuner:
                 return "interrupted"
             if dispatcher.num_failed >= MAX_FAILURES_AT_START and self._state.num_scored == 0:
                 return "exhausted"
-            if not dispatcher.running:
+            if not dispatcher.running and not self._is_waiting_for_workers():
                 if dispatcher.idle is None:  # nobody was asked for a trial: it is too late for one
                     return "time_limit"
                 return "num_trials" if dispatcher.idle == Idle("num_trials") else "exhausted"
@@ -230,6 +230,10 @@ class Tuner:
         while dispatcher.running and not self._is_late(CUT_GRACE_S):
             self._poll(POLL_S / 4)
         return "time_limit"
+
+    def _is_waiting_for_workers(self) -> bool:
+        """True if a cluster has no workers now, though there is work; its executor knows when to give up."""
+        return self._dispatcher.idle is None and self._executor.num_workers == 0 and not self._is_closing()
 
     def _poll(self, timeout_s: float) -> None:
         if self._deadline is not None and not self._is_late():

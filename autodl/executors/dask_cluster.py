@@ -12,6 +12,9 @@ from autodl.errors import MissingDependencyError, OptionError
 Target = Any
 """None, an address, a ``distributed.Client``, or a cluster object such as ``SSHCluster``."""
 
+RETRY_S = 2.0
+"""How long one attempt to reach a lost scheduler again may take."""
+
 
 @dataclass(slots=True)
 class Connection:
@@ -21,11 +24,13 @@ class Connection:
         client: a synchronous ``distributed.Client``.
         address: where it can be reached again after the scheduler was lost; None: not at all.
         owned: closed at the end, in this order.
+        security: of the connection.
     """
 
     client: Any
     address: str | None
     owned: list[Any]
+    security: Any = None
 
     def close(self) -> None:
         """Close what belongs to the executor; what the user gave stays open."""
@@ -45,10 +50,10 @@ def connect(target: Target, *, num_workers: int | None, security: Any, timeout_s
     if isinstance(target, Client):
         if target.asynchronous:
             raise OptionError("DaskExecutor needs a synchronous client: Client(..., asynchronous=False)")
-        return Connection(target, None, [])
+        return Connection(target, str(target.scheduler_info()["address"]), [], target.security)
     if isinstance(target, str):
         client = Client(target, security=security, timeout=timeout_s, set_as_default=False)
-        return Connection(client, target, [client])
+        return Connection(client, target, [client], security)
     if target is None:
         cluster = local_cluster(num_workers)
         client = Client(cluster, set_as_default=False)
@@ -63,6 +68,21 @@ def connect(target: Target, *, num_workers: int | None, security: Any, timeout_s
     raise OptionError(
         f"DaskExecutor takes an address (tcp://host:8786), a distributed.Client or a cluster, got {target!r}"
     )
+
+
+def reconnect(lost: Connection) -> Connection | None:
+    """A connection to a scheduler that has come back at the same address; None: it has not yet."""
+    from distributed import Client  # noqa: PLC0415  # Dask is loaded by now
+
+    if lost.address is None:
+        return None
+    if lost.client in lost.owned:
+        lost.client.close(timeout=0)
+    try:
+        client = Client(lost.address, security=lost.security, timeout=RETRY_S, set_as_default=False)
+    except (OSError, TimeoutError):
+        return None
+    return Connection(client, lost.address, [client], lost.security)
 
 
 def local_cluster(num_workers: int | None) -> Any:

@@ -12,39 +12,42 @@ from types import TracebackType
 from typing import Any, Self
 
 from autodl.errors import OptionError, WorkerLostError
-from autodl.executors.dask_cluster import Connection, Target, connect, queue_cluster, ssh_cluster
-from autodl.executors.dask_slots import Place, Resources, check_resources, places_of
-from autodl.executors.dask_worker import (
-    GRACE_S,
-    Shipment,
-    collect,
-    deliver,
-    end_process,
-    pack,
-    run_shipment,
-    unpack,
-)
+from autodl.executors.dask_cluster import Target, queue_cluster, ssh_cluster
+from autodl.executors.dask_files import pack, unpack
+from autodl.executors.dask_link import Link, LinkOptions
+from autodl.executors.dask_slots import Place, Resources, check_resources
+from autodl.executors.dask_worker import ABANDONED, GRACE_S, Shipment, collect, deliver, run_shipment
 from autodl.executors.functions import PickledFunctions, no_function
+from autodl.executors.joblib_pool import check_limit
 from autodl.executors.protocol import Decision, Failed, Finished, Job, Lost, Message, Reported
 
 Handle = Callable[[Message], Decision]
 
-LOOK_S = 1.0
-"""How often the cluster is asked which workers it has."""
-GONE_S = 2.0
-"""How long to wait until workers that were ended are gone."""
 OVERDUE_S = 2.0
 """How long past its deadline a worker may take to say that its trial was cut."""
+END_S = 10.0
+"""How long after the end of a task its trial's last message may come."""
 
 
 @dataclass(slots=True)
 class _Running:
-    """An attempt under way."""
+    """An attempt under way.
+
+    Attributes:
+        job: what runs.
+        place: where.
+        future: of the Dask task; None: not handed over yet.
+        stopping: it shall end at its next report.
+        run: drawn anew by each start of the task: Dask starts one again if a worker comes back.
+        done_at: when Dask said that the task is over.
+    """
 
     job: Job
     place: Place
-    future: Any
+    future: Any = None
     stopping: bool = False
+    run: str | None = None
+    done_at: float | None = None
 
 
 class DaskExecutor:
@@ -56,9 +59,9 @@ class DaskExecutor:
     and what the function imports must be installed on the workers. Checkpoints lie in the run's
     directory where a worker sees it; otherwise they travel to the driver with each report.
 
-    A worker process runs one trial at a time, or as many as `resources` and its threads allow. GPU i
-    of a host goes to its i-th worker (``CUDA_VISIBLE_DEVICES``, unless it is set already), so
-    start one worker process for each GPU.
+    A worker process runs one trial at a time, or as many as `resources` and its threads allow. Each
+    worker that declares a GPU is given one of its host's (``CUDA_VISIBLE_DEVICES``, unless it is
+    set already), so start one worker process for each GPU.
 
     Args:
         target: a scheduler's address (``"tcp://head:8786"``, ``"tls://..."``), a
@@ -68,8 +71,11 @@ class DaskExecutor:
         resources: what a trial needs of a worker's declared resources: ``{"GPU": 0.5, "CPU": 2}``.
             "CPU" is also the number of a trial's threads.
         security: ``distributed.Security`` for an address with TLS.
-        heartbeat_timeout_s: a worker that Dask has not heard of for so long counts as lost.
-        wait_s: how long to wait for the scheduler, and for a first worker, before giving up.
+        heartbeat_timeout_s: a worker that Dask has not heard of for so many seconds counts as lost
+            until it is heard again; a stopped process, or a C call that holds the interpreter's lock.
+            None: no such check of its own (Dask's own is ``distributed.scheduler.worker-ttl``).
+        wait_s: how long to wait for the scheduler, and for a worker where there is none, at the start
+            and whenever all are lost. Then the run ends with what it has, and can be resumed.
 
     Raises:
         OptionError: an argument is not allowed.
@@ -86,24 +92,20 @@ class DaskExecutor:
         num_workers: int | None = None,
         resources: Resources | None = None,
         security: Any = None,
-        heartbeat_timeout_s: float = 120.0,
+        heartbeat_timeout_s: float | None = 120.0,
         wait_s: float = 60.0,
     ) -> None:
         is_count = isinstance(num_workers, int) and not isinstance(num_workers, bool) and num_workers >= 1
         if num_workers is not None and not is_count:
             raise OptionError(f"num_workers must be a whole number >= 1, got {num_workers!r}")
+        check_limit("heartbeat_timeout_s", heartbeat_timeout_s)
+        check_limit("wait_s", wait_s)
         self.resources = check_resources(resources)
-        self._target, self._most, self._security = target, num_workers, security
-        self._heartbeat_timeout_s, self._wait_s = heartbeat_timeout_s, wait_s
-        self._connection: Connection | None = None
-        self._topic = f"autodl-{uuid.uuid4().hex}"
-        self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._target = target
+        self._link = Link(
+            target, LinkOptions(self.resources, num_workers, security, heartbeat_timeout_s, wait_s)
+        )
         self._running: dict[str, _Running] = {}
-        self._places: list[Place] = []
-        self._looked = -LOOK_S
-        self._beats: dict[
-            str, tuple[float, float]
-        ] = {}  # worker -> (last seen there, when that was new here)
         self._functions = PickledFunctions()
         self._probes: set[Path] = set()
         self._depth = 0
@@ -135,22 +137,8 @@ class DaskExecutor:
 
     @property
     def num_workers(self) -> int:
-        """How many trials can run at once now; waits for a first worker where there is none.
-
-        Raises:
-            WorkerLostError: none came in time; the run's journal is complete, and can be resumed.
-        """
-        until = time.monotonic() + self._wait_s
-        while not self._look():
-            if time.monotonic() >= until:
-                raise WorkerLostError(
-                    f"the Dask cluster has had no worker for a trial in {self._wait_s:g} s (a trial "
-                    f"needs {self.resources or 'one thread'}): start workers, and go on with resume=True"
-                )
-            if self._running:  # their loss has to be told first
-                return len(self._running)
-            time.sleep(0.2)
-        return len(self._places)
+        """How many trials can run at once now; 0 while a cluster has no workers."""
+        return len(self._link.places())
 
     def submit(self, job: Job) -> None:
         """Give the job to a free place.
@@ -158,24 +146,30 @@ class DaskExecutor:
         Raises:
             RuntimeError: all places are taken.
         """
-        self._look()
+        places = self._link.places()
         taken = {running.place for running in self._running.values()}
-        place = next((place for place in self._places if place not in taken), None)
+        place = next((place for place in places if place not in taken), None)
         if place is None:
-            raise RuntimeError(f"all {len(self._places)} places are taken")
+            raise RuntimeError(f"all {len(places)} places are taken")
         threads = int(self.resources["CPU"]) if "CPU" in self.resources else job.threads
-        token, function = self._functions.pickled(job.function)
+        number, function = self._functions.pickled(job.function)
+        topic = self._link.topic
         shipment = Shipment(
-            key=f"{self._topic}-{job.trial_id}-{job.attempt}-{uuid.uuid4().hex[:8]}",
-            topic=self._topic,
+            key=f"{topic}-{job.trial_id}-{job.attempt}-{uuid.uuid4().hex[:8]}",
+            topic=topic,
             job=replace(job, function=no_function, threads=threads),
-            token=f"{self._topic}-{token}",
-            function=function,
+            token=f"{topic}-{number}",
             probe=str(self._probe(job.checkpoint_dir)),
             files=pack(job.checkpoint_dir),
             device=place.device,
         )
-        future = self._client().submit(
+        running = self._running[shipment.key] = _Running(job, place)
+        try:
+            self._link.give_function(place.worker, shipment.token, function)
+        except WorkerLostError as error:
+            self._link.inbox.put({"kind": "unreachable", "key": shipment.key, "reason": str(error)})
+            return
+        running.future = self._link.client.submit(
             run_shipment,
             shipment,
             key=shipment.key,
@@ -184,19 +178,25 @@ class DaskExecutor:
             workers=[place.worker],
             allow_other_workers=False,  # were the worker lost, Dask would repeat the attempt elsewhere
         )
-        self._running[shipment.key] = _Running(job, place, future)
-        future.add_done_callback(lambda _: self._inbox.put({"kind": "done", "key": shipment.key}))
+        running.future.add_done_callback(
+            lambda _: self._link.inbox.put({"kind": "done", "key": shipment.key})
+        )
 
     def poll(self, handle: Handle, timeout_s: float) -> None:
-        """Hand over what came, waiting up to `timeout_s` for the first message."""
+        """Hand over what came, waiting up to `timeout_s` for the first message.
+
+        Raises:
+            WorkerLostError: the cluster has had no worker for too long; the run can be resumed.
+        """
         until = time.monotonic() + timeout_s
         while True:
-            if self._connection is not None:
-                self._look()
+            if self._link.is_open:
+                self._link.places()
                 if self._give_up_lost(handle):
                     return
+                self._link.check_company()
             try:
-                event = self._inbox.get(timeout=min(0.2, max(0.0, until - time.monotonic())))
+                event = self._link.inbox.get(timeout=min(0.2, max(0.0, until - time.monotonic())))
             except queue.Empty:
                 if time.monotonic() >= until:
                     return
@@ -211,20 +211,16 @@ class DaskExecutor:
 
     def shutdown(self, *, kill: bool = False) -> None:
         """Free the cluster: close what the executor made, leave the user's own running."""
-        if self._connection is None:
+        if not self._link.is_open:
             return
         if not kill:
             while self._running:
                 self.poll(lambda message: Decision.STOP, 0.1)
         self._leave_jobs()
-        for topic in (self._topic, "all"):  # or the scheduler would tell a client that it is leaving
-            self._connection.client.unsubscribe_topic(topic)
-        self._connection.close()
-        self._connection = None
+        self._link.close()
         for probe in self._probes:
             probe.unlink(missing_ok=True)
         self._probes.clear()
-        self._places, self._looked = [], -LOOK_S
 
     def __enter__(self) -> Self:
         self._depth += 1
@@ -237,7 +233,7 @@ class DaskExecutor:
         self._depth -= 1
         if self._depth == 0:
             self.shutdown(kill=True)
-        elif self._connection is not None:
+        elif self._link.is_open:
             self._leave_jobs()
 
     # ------------------------------------------------------------------ messages
@@ -252,26 +248,49 @@ class DaskExecutor:
             return False
         if kind == "done":
             return self._on_done(key, running, handle)
-        if event.pop("files"):
-            self._fetch_files(key, running)
-        if kind == "reported":
-            decision = handle(Reported(**event))
-            self._answer(running.place.worker, key, Decision.STOP if running.stopping else decision)
+        if kind == "unreachable":
+            self._lose(key, running, event["reason"], handle)
             return True
-        del self._running[key]
+        run, has_files = event.pop("run"), event.pop("files")
+        if running.run not in (None, run):
+            self._lose(key, running, "the worker died, and Dask repeated the trial by itself", handle)
+            return True
+        running.run = run
+        try:
+            if has_files:
+                self._fetch_files(key, running, is_last=kind != "reported")
+        except WorkerLostError as error:  # what it reports is not backed by its files
+            self._lose(key, running, str(error), handle)
+            return True
+        if kind == "reported":
+            self._on_report(key, running, Reported(**event), handle)
+        else:
+            self._on_end(kind, key, event, handle)
+        return True
+
+    def _on_report(self, key: str, running: _Running, report: Reported, handle: Handle) -> None:
+        decision = handle(report)
+        if not self._answer(report.worker, key, Decision.STOP if running.stopping else decision):
+            self._lose(key, running, "the worker does not answer", handle)
+
+    def _on_end(self, kind: str, key: str, event: dict[str, Any], handle: Handle) -> None:
+        running = self._running.pop(key)
         if kind == "failed":
             handle(Failed(**event))
-            return True
-        finished = Finished(**{**event, "decision": Decision(event["decision"])})
-        if finished.worker == "abandoned":  # its thread goes on, whatever it does: a new process is needed
-            self._restart([running.place.worker])
-        handle(finished)
-        return True
+        elif kind == "lost":
+            self._link.forget(running.place.worker)
+            handle(Lost(**event))
+        else:
+            finished = Finished(**{**event, "decision": Decision(event["decision"])})
+            if finished.worker == ABANDONED:  # its thread goes on, whatever it does: a new process is needed
+                self._link.restart([running.place.worker])
+            handle(finished)
 
     def _on_done(self, key: str, running: _Running, handle: Handle) -> bool:
         """A task is over for Dask; if its end was not told before, it was not the trial's doing."""
         status = running.future.status
         if status == "finished":  # the event comes over the same connections, maybe a moment later
+            running.done_at = time.monotonic()
             return False
         error = running.future.exception(timeout=5) if status == "error" else status
         self._lose(key, running, f"the Dask task ended: {error}", handle)
@@ -279,106 +298,48 @@ class DaskExecutor:
 
     def _lose(self, key: str, running: _Running, reason: str, handle: Handle) -> None:
         del self._running[key]
-        self._cancel([running.future])
+        self._link.cancel([running.future])
+        self._link.look_again()
         handle(Lost(running.job.trial_id, running.job.attempt, f"{running.place.worker}: {reason}"))
 
     def _give_up_lost(self, handle: Handle) -> bool:
-        """Tell of trials whose worker is gone, or did not cut them at their deadline."""
-        workers = {place.worker for place in self._places}
+        """Tell of trials whose worker is gone or hangs, or did not cut them at their deadline."""
+        workers = {place.worker for place in self._link.places()}
         told = False
         for key, running in list(self._running.items()):
-            deadline = running.job.deadline
-            if running.place.worker not in workers:
-                self._lose(key, running, "the worker is gone", handle)
+            deadline, worker = running.job.deadline, running.place.worker
+            if worker not in workers:
+                self._lose(key, running, "the worker is gone, or gave no sign of life for too long", handle)
+            elif running.done_at is not None and time.monotonic() - running.done_at > END_S:
+                self._lose(key, running, "the trial's end was not told", handle)
             elif deadline is not None and time.time() >= deadline + GRACE_S + OVERDUE_S:
                 del self._running[key]
-                self._restart([running.place.worker])
-                handle(
-                    Finished(running.job.trial_id, running.job.attempt, Decision.STOP, running.place.worker)
-                )
+                self._link.restart([worker])
+                handle(Finished(running.job.trial_id, running.job.attempt, Decision.STOP, worker))
             else:
                 continue
             told = True
         return told
 
-    # ------------------------------------------------------------------ cluster
-
-    def _client(self) -> Any:
-        if self._connection is None:
-            self._connection = connect(
-                self._target, num_workers=self._most, security=self._security, timeout_s=self._wait_s
-            )
-            self._listen(self._connection.client)
-        return self._connection.client
-
-    def _listen(self, client: Any) -> None:
-        client.subscribe_topic(self._topic, lambda event: self._inbox.put(dict(event[1])))
-        client.subscribe_topic("all", self._on_cluster_event)
-
-    def _on_cluster_event(self, event: Any) -> None:
-        """Workers joined or left: look at once."""
-        self._looked = -LOOK_S
-        self._inbox.put({"kind": "look", "key": ""})
-
-    def _look(self) -> list[Place]:
-        """The places there are now; asked of the scheduler once in a while."""
-        if time.monotonic() - self._looked < LOOK_S:
-            return self._places
-        client = self._client()
-        self._looked = time.monotonic()
+    def _answer(self, worker: str, key: str, decision: Decision) -> bool:
         try:
-            workers = dict(client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, TimeoutError, ValueError, RuntimeError):
-            self._reconnect()
-            workers = {}
-        alive = {address: told for address, told in workers.items() if self._is_heard(address, told)}
-        self._places = places_of(alive, self.resources)[: self._most if self._target is not None else None]
-        return self._places
+            self._link.call(worker, deliver, key, decision.value)
+        except WorkerLostError:
+            return False
+        return True
 
-    def _is_heard(self, address: str, told: Any) -> bool:
-        """False once a worker's heartbeat has been the same for too long (by this machine's clock)."""
-        seen, now = float(told.get("last_seen", 0.0)), time.monotonic()
-        last = self._beats.get(address)
-        if last is None or last[0] != seen:
-            self._beats[address] = (seen, now)
-            return True
-        return now - last[1] < self._heartbeat_timeout_s
+    # ------------------------------------------------------------------ files
 
-    def _reconnect(self) -> None:
-        """The scheduler is lost: its workers' trials are, too. A new one at the same address will do."""
-        connection = self._connection
-        if connection is None or connection.address is None:
-            return
-        connection.client.close(timeout=0)
-        from distributed import Client  # noqa: PLC0415  # Dask is loaded by now
-
-        try:
-            client = Client(connection.address, security=self._security, timeout=2, set_as_default=False)
-        except (OSError, TimeoutError):
-            return  # the next look tries again
-        self._connection = Connection(client, connection.address, [client])
-        self._listen(client)
-
-    def _answer(self, worker: str, key: str, decision: Decision) -> None:
-        try:
-            self._client().run(deliver, key, decision.value, workers=[worker])
-        except Exception:  # whatever Dask raises about a worker that is gone
-            self._looked = -LOOK_S  # the worker is gone; the next look tells
-
-    def _fetch_files(self, key: str, running: _Running) -> None:
+    def _fetch_files(self, key: str, running: _Running, *, is_last: bool) -> None:
         """Bring the files of a trial whose worker does not see the run's directory."""
-        try:
-            packed = self._client().run(collect, key, workers=[running.place.worker])
-        except Exception:  # as above: the next look tells that the worker is gone
-            return
-        for files in packed.values():
-            if files is not None:
-                unpack(files, running.job.checkpoint_dir)
+        packed = self._link.call(running.place.worker, collect, key, is_last)
+        if packed is not None:
+            unpack(packed, running.job.checkpoint_dir)
 
     def _probe(self, folder: Path) -> Path:
         """A file beside the trials' folders by which a worker knows that it sees them."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = folder.parent / f".{self._topic}"
+        probe = folder.parent / f".{self._link.topic}"
         if probe not in self._probes:
             probe.touch()
             self._probes.add(probe)
@@ -388,28 +349,9 @@ class DaskExecutor:
         """Give up what runs; workers of a cluster that goes on are started anew."""
         left = list(self._running.values())
         self._running.clear()
-        self._cancel([running.future for running in left])
         if left:
-            self._restart(sorted({running.place.worker for running in left}))
-
-    def _cancel(self, futures: list[Any]) -> None:
-        try:
-            self._client().cancel(futures, force=True)
-        except (OSError, TimeoutError, RuntimeError):
-            pass  # nobody is there to run them either
-
-    def _restart(self, workers: list[str]) -> None:
-        """Start worker processes anew; those without a nanny are left to end by themselves."""
-        try:
-            self._client().run(end_process, workers=workers)
-        except Exception:  # whatever Dask raises about a worker that is gone
-            pass
-        until = time.monotonic() + GONE_S
-        while time.monotonic() < until:  # a job given to one that is about to end would be lost
-            self._looked = -LOOK_S
-            if not {place.worker for place in self._look()} & set(workers):
-                return
-            time.sleep(0.02)
+            self._link.cancel([running.future for running in left])
+            self._link.restart(sorted({running.place.worker for running in left}))
 
     def __repr__(self) -> str:
         where = "its own cluster" if self._target is None else repr(self._target)

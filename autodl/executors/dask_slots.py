@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections import defaultdict
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +21,13 @@ class Place:
     Attributes:
         worker: the worker's address.
         index: of the place on that worker, from 0.
-        device: the GPU that the worker's trials use, counted on its host; None: none is assigned.
+        device: the GPUs that the worker's trials see, counted on its host, as CUDA_VISIBLE_DEVICES
+            has them ("1", "0,1"); None: none are assigned.
     """
 
     worker: str
     index: int
-    device: int | None = None
+    device: str | None = None
 
 
 def check_resources(resources: Resources | None) -> dict[str, float]:
@@ -44,7 +46,9 @@ def check_resources(resources: Resources | None) -> dict[str, float]:
     return needs
 
 
-def places_of(workers: Mapping[str, Mapping[str, Any]], needs: Resources) -> list[Place]:
+def places_of(
+    workers: Mapping[str, Mapping[str, Any]], needs: Resources, devices: Mapping[str, str] | None = None
+) -> list[Place]:
     """The places of all workers, one worker's after the other.
 
     A worker has as many as its declared resources hold trials, at most one a thread; a worker of
@@ -54,25 +58,43 @@ def places_of(workers: Mapping[str, Mapping[str, Any]], needs: Resources) -> lis
         workers: address -> what the scheduler knows: "nthreads", "host", "resources".
         needs: of a trial. "CPU" counts against the worker's declared CPUs; where it declares none,
             it only sets the trial's threads.
+        devices: GPUs of each worker, from `Devices`.
     """
-    devices = _devices(workers) if "GPU" in needs else {}
     places = []
     for address in sorted(workers):
         declared = workers[address].get("resources") or {}
         asked = {name: need for name, need in needs.items() if name != "CPU" or "CPU" in declared}
         room = [math.floor(declared.get(name, 0.0) / need + 1e-9) for name, need in asked.items()]
         count = min([*room, int(workers[address].get("nthreads", 1))]) if room else 1
-        places += [Place(address, index, devices.get(address)) for index in range(count)]
+        if count > 1 and "GPU" in needs and declared.get("GPU", 0.0) > 1:
+            warnings.warn(
+                f"the Dask worker {address} declares {declared['GPU']:g} GPUs, and trials of one process "
+                "cannot be told to use different ones: it gets one trial at a time, which sees them all. "
+                "Start one worker process for each GPU, each with --resources GPU=1",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            count = 1
+        device = (devices or {}).get(address) if "GPU" in needs else None
+        places += [Place(address, index, device) for index in range(count)]
     return places
 
 
-def _devices(workers: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Of each worker with a GPU, its number among those of its host: worker i gets GPU i."""
-    counts: dict[str, int] = defaultdict(int)
-    devices = {}
-    for address in sorted(workers):
-        if (workers[address].get("resources") or {}).get("GPU", 0) > 0:
-            host = str(workers[address].get("host", ""))
-            devices[address] = counts[host]
-            counts[host] += 1
-    return devices
+class Devices:
+    """Which GPUs of its host each worker uses; a worker keeps them while others come and go."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, tuple[str, tuple[int, ...]]] = {}  # worker -> (host, GPUs)
+
+    def assign(self, workers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Give each worker with GPUs the lowest free ones of its host; those that are gone free theirs."""
+        for address in self._taken.keys() - workers.keys():
+            del self._taken[address]
+        for address in sorted(workers):
+            count = math.ceil((workers[address].get("resources") or {}).get("GPU", 0.0))
+            if count > 0 and address not in self._taken:
+                host = str(workers[address].get("host", ""))
+                used = {gpu for where, gpus in self._taken.values() if where == host for gpu in gpus}
+                free = (gpu for gpu in itertools.count() if gpu not in used)
+                self._taken[address] = (host, tuple(itertools.islice(free, count)))
+        return {address: ",".join(map(str, gpus)) for address, (_, gpus) in self._taken.items()}

@@ -54,8 +54,8 @@ class JoblibExecutor:
         for name, value in (("num_workers", num_workers), ("threads_per_worker", threads_per_worker)):
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
-        _check_limit("heartbeat_timeout_s", heartbeat_timeout_s)
-        _check_limit("max_worker_rss_mb", max_worker_rss_mb)
+        check_limit("heartbeat_timeout_s", heartbeat_timeout_s)
+        check_limit("max_worker_rss_mb", max_worker_rss_mb)
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.num_workers = cpus if num_workers is None else num_workers
         self.threads_per_worker = threads_per_worker or max(1, cpus // self.num_workers)
@@ -187,7 +187,12 @@ class JoblibExecutor:
             handle(Lost(job.trial_id, job.attempt, f"{name}: {reason}"))
 
 
-def _check_limit(name: str, value: object) -> None:
+def check_limit(name: str, value: object) -> None:
+    """Refuse what is neither None nor a number > 0.
+
+    Raises:
+        OptionError: it is something else.
+    """
     if value is None:
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,10 +77,10 @@ class ExecutorContract:
     @contextmanager
     def started(self) -> Iterator[Executor]:
         """An executor whose workers are there, so that a test's times do not count their start."""
-        with self.make() as executor:
+        with self.make() as executor, tempfile.TemporaryDirectory() as folder:
             recorder = Recorder()
             for slot in range(executor.num_workers):
-                executor.submit(job(1_000 + slot, returns, Path("unused")))
+                executor.submit(job(1_000 + slot, returns, Path(folder)))
             self.drive(executor, recorder, range(1_000, 1_000 + executor.num_workers))
             yield executor
 

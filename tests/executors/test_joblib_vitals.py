@@ -53,7 +53,7 @@ def test_stopped_worker_is_killed_and_its_trial_goes_on_from_its_checkpoint(tmp_
             reporter.save(total)
             reporter(loss=float(total), attempt=reporter.attempt, pid=os.getpid())
 
-    with JoblibExecutor(2, heartbeat_timeout_s=1.0) as executor:
+    with JoblibExecutor(2, heartbeat_timeout_s=3.0) as executor:
         result = tune(train, SPACE, metric="loss", num_trials=4, executor=executor, path=tmp_path / "run")
     assert [t.state for t in result.trials] == [TrialState.COMPLETED] * 4
     assert [[(r.resource, r.value) for r in t.reports] for t in result.trials] == [
