@@ -270,8 +270,7 @@ class DaskExecutor:
 
     def _on_report(self, key: str, running: _Running, report: Reported, handle: Handle) -> None:
         decision = handle(report)
-        if not self._answer(report.worker, key, Decision.STOP if running.stopping else decision):
-            self._lose(key, running, "the worker does not answer", handle)
+        self._answer(report.worker, key, Decision.STOP if running.stopping else decision)
 
     def _on_end(self, kind: str, key: str, event: dict[str, Any], handle: Handle) -> None:
         running = self._running.pop(key)
@@ -309,6 +308,7 @@ class DaskExecutor:
         for key, running in list(self._running.items()):
             deadline, worker = running.job.deadline, running.place.worker
             if worker not in workers:
+                self._link.end_silent(worker)
                 self._lose(key, running, "the worker is gone, or gave no sign of life for too long", handle)
             elif running.done_at is not None and time.monotonic() - running.done_at > END_S:
                 self._lose(key, running, "the trial's end was not told", handle)
@@ -321,12 +321,8 @@ class DaskExecutor:
             told = True
         return told
 
-    def _answer(self, worker: str, key: str, decision: Decision) -> bool:
-        try:
-            self._link.call(worker, deliver, key, decision.value)
-        except WorkerLostError:
-            return False
-        return True
+    def _answer(self, worker: str, key: str, decision: Decision) -> None:
+        self._link.send(key, worker, deliver, key, decision.value)
 
     # ------------------------------------------------------------------ files
 

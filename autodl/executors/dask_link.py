@@ -52,6 +52,7 @@ class Link:
         self._looked = -LOOK_S
         self._lonely_since: float | None = None
         self._beats: dict[str, tuple[float, float]] = {}  # worker -> (last beat there, when it was new here)
+        self._silent: set[str] = set()
         self._known: dict[str, str] = {}  # worker -> token of the function it has
         self._devices = Devices()
 
@@ -99,6 +100,7 @@ class Link:
             self._reconnect()
             workers = {}
         alive = {address: told for address, told in workers.items() if self._is_heard(address, told)}
+        self._silent = workers.keys() - alive.keys()
         for address in self._known.keys() - alive.keys():
             del self._known[address]
         most = None if self._target is None else self._options.num_workers
@@ -157,6 +159,22 @@ class Link:
             raise WorkerLostError(f"{worker} does not answer: {error!r}") from error
         return next(iter(told.values()), None)
 
+    def send(self, key: str, worker: str, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function on a worker without waiting; a failure comes as an event "unreachable".
+
+        A worker that takes the message and hangs is nobody's business here: its silence tells.
+        """
+        client = self.client
+
+        async def run() -> None:
+            try:
+                await client._run(function, *arguments, workers=[worker])
+            except Exception as error:  # whatever Dask raises about a worker that is gone
+                self.look_again()
+                self.inbox.put({"kind": "unreachable", "key": key, "reason": f"does not answer: {error!r}"})
+
+        client.loop.add_callback(run)
+
     def give_function(self, worker: str, token: str, function: bytes) -> None:
         """Send a function once to each worker.
 
@@ -177,6 +195,14 @@ class Link:
             self.client.cancel([future for future in futures if future is not None], force=True)
         except (*SILENT, WorkerLostError):
             pass  # nobody is there to run them either
+
+    def end_silent(self, worker: str) -> None:
+        """Kill a worker's process if it is there and gives no sign of life; its nanny does it."""
+        if worker in self._silent:
+            try:
+                self.call(worker, kill_worker, nanny=True)
+            except WorkerLostError:
+                pass  # it has no nanny, or its host is gone
 
     def restart(self, workers: list[str]) -> None:
         """Kill worker processes, whatever they do; their nannies start new ones.
