@@ -53,6 +53,10 @@ class DataError(AutoDLError, ValueError):
 class DataNotFoundError(DataError, FileNotFoundError):
     """The data's path does not exist."""
 
+    def __new__(cls, *args: object) -> DataNotFoundError:
+        """As an OSError: ValueError's, found first by name, refuses to make one, and unpicklers go by name."""
+        return FileNotFoundError.__new__(cls, *args)
+
 
 class EmptyDataError(DataError):
     """There is no readable image in the data."""

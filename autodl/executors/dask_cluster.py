@@ -76,13 +76,20 @@ def reconnect(lost: Connection) -> Connection | None:
 
     if lost.address is None:
         return None
-    if lost.client in lost.owned:
-        lost.client.close(timeout=0)
+    if any(lost.client is thing for thing in lost.owned):
+        _close_lost(lost.client)
     try:
         client = Client(lost.address, security=lost.security, timeout=RETRY_S, set_as_default=False)
     except (OSError, TimeoutError):
         return None
     return Connection(client, lost.address, [client], lost.security)
+
+
+def _close_lost(client: Any) -> None:
+    try:
+        client.close(timeout=0)
+    except (OSError, TimeoutError, RuntimeError):
+        pass  # there is nobody to say goodbye to
 
 
 def local_cluster(num_workers: int | None) -> Any:

@@ -18,6 +18,8 @@ LOOK_S = 1.0
 """How often the cluster is asked which workers it has."""
 CALL_S = 20.0
 """How long a worker may take to answer a call; a stopped process would never."""
+ASK_S = 5.0
+"""How long a scheduler may take to say which workers it has."""
 GONE_S = 3.0
 """How long to wait until workers that were ended are gone."""
 SILENT = (OSError, TimeoutError, ValueError, RuntimeError)
@@ -52,6 +54,7 @@ class Link:
         self._looked = -LOOK_S
         self._lonely_since: float | None = None
         self._beats: dict[str, tuple[float, float]] = {}  # worker -> (last beat there, when it was new here)
+        self._scheduler: str | None = None  # its id: one that was started anew has another
         self._silent: set[str] = set()
         self._known: dict[str, str] = {}  # worker -> token of the function it has
         self._devices = Devices()
@@ -92,13 +95,11 @@ class Link:
         """The places there are now; asked of the scheduler once in a while."""
         if time.monotonic() - self._looked < LOOK_S:
             return self._places
-        client = self.client
+        identity = self._identity()
         self._looked = time.monotonic()
-        try:
-            workers = dict(client.scheduler_info(n_workers=-1)["workers"])
-        except SILENT:
+        if identity is None:
             self._reconnect()
-            workers = {}
+        workers = {} if identity is None else dict(identity["workers"])
         alive = {address: told for address, told in workers.items() if self._is_heard(address, told)}
         self._silent = workers.keys() - alive.keys()
         for address in self._known.keys() - alive.keys():
@@ -110,6 +111,26 @@ class Link:
         elif self._lonely_since is None:
             self._lonely_since = self._looked
         return self._places
+
+    def _identity(self) -> dict[str, Any] | None:
+        """What the scheduler tells of itself; None if it is lost, or another has taken its place.
+
+        A client finds its scheduler again by itself, but not what it subscribed to; meanwhile
+        ``client.scheduler_info`` repeats what it told before.
+        """
+        client = self.client
+        if client.status != "running" or client.scheduler is None:
+            return None
+        try:
+            told: dict[str, Any] = client.sync(
+                client.scheduler.identity, n_workers=-1, callback_timeout=ASK_S
+            )
+        except SILENT:
+            return None
+        if self._scheduler not in (None, told["id"]):
+            return None
+        self._scheduler = told["id"]
+        return told
 
     def check_company(self) -> None:
         """Give up on a cluster that has had no place for a trial for too long.
@@ -173,7 +194,10 @@ class Link:
                 self.look_again()
                 self.inbox.put({"kind": "unreachable", "key": key, "reason": f"does not answer: {error!r}"})
 
-        client.loop.add_callback(run)
+        try:
+            client.loop.add_callback(run)
+        except RuntimeError:  # the client was closed: the next look tells
+            self.look_again()
 
     def give_function(self, worker: str, token: str, function: bytes) -> None:
         """Send a function once to each worker.
@@ -191,6 +215,8 @@ class Link:
 
     def cancel(self, futures: list[Any]) -> None:
         """Let Dask forget tasks."""
+        if self.client.status != "running":
+            return
         try:
             self.client.cancel([future for future in futures if future is not None], force=True)
         except (*SILENT, WorkerLostError):
@@ -238,7 +264,7 @@ class Link:
         """The scheduler is lost: its workers' trials are, too. A new one at the same address will do."""
         again = None if self._connection is None else reconnect(self._connection)
         if again is not None:
-            self._connection = again
+            self._connection, self._scheduler = again, None
             self._known.clear()
             self._beats.clear()
             self._listen(again.client)
@@ -253,7 +279,7 @@ class Link:
             except SILENT:
                 pass  # there is no scheduler any more
         self._connection.close()
-        self._connection = None
+        self._connection = self._scheduler = None
         self._places = []
         self._known.clear()
         self._beats.clear()

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from autodl.errors import OptionError
-from autodl.rng import derive_seed
 from autodl.searchers.binding import Binding, bound
 from autodl.searchers.features import Rows
 from autodl.searchers.gp_acquisition import LogExpectedImprovement
@@ -25,6 +24,7 @@ from autodl.searchers.losses import capped
 from autodl.searchers.mobster_data import CurvePoints, RungData
 from autodl.searchers.mobster_fit import CurveParameters, fit_curves
 from autodl.searchers.mobster_process import CurveProcess
+from autodl.searchers.quasirandom import SobolPoints
 from autodl.searchers.unseen import Unseen
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report
@@ -47,8 +47,8 @@ class MobsterSearcher:
     space that is used up ends the search. Deterministic given the seed and the reports.
 
     Args:
-        num_initial: trials that fill the space evenly (a scrambled Sobol sequence) before the model
-            is asked; at the lowest rung they are cheap. None: three for each parameter, 10 to 30.
+        num_initial: trials before the model is asked: the space's default, then points that fill the
+            space evenly (a scrambled Sobol sequence). None: by the number of parameters, 5 to 10.
         max_resource: resource of a full trial. None: the highest that was reported so far.
         grace_period: the lowest rung.
         reduction_factor: eta > 1, the ratio of rungs.
@@ -97,7 +97,8 @@ class MobsterSearcher:
         self._unseen = Unseen(space)
         self._data = RungData(self._features, self.grace_period, self.reduction_factor, self.max_resource)
         self._fit: tuple[int, CurveParameters] | None = None  # measurements at the last fit, its result
-        self._start_size = self.num_initial or int(np.clip(3 * self._features.dim, 10, 30))
+        self._sobol = SobolPoints(self._features.dim, seed)
+        self._start_size = self.num_initial or int(np.clip(self._features.dim // 2 + 1, 5, 10))
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
@@ -130,18 +131,12 @@ class MobsterSearcher:
         return config
 
     def _spread(self, trial_id: int) -> Config:
-        """The trial's point of a scrambled Sobol sequence: evener than independent draws."""
-        from scipy.stats import qmc  # noqa: PLC0415  # heavy, and used by model-based searchers only
-
+        """The default first, then points of a scrambled Sobol sequence: evener than independent draws."""
         binding = bound(self._binding, self)
-        if not 0 < self._features.dim <= qmc.Sobol.MAXDIM:
-            return binding.space.sample(binding.rng(trial_id))
-        sequence = qmc.Sobol(
-            self._features.dim, rng=np.random.default_rng(derive_seed(binding.seed, "sobol"))
-        )
-        if trial_id > 0:  # scipy refuses to go no step forward
-            sequence.fast_forward(trial_id)
-        return self._features.decode(sequence.random(1)[0])
+        if not self._data.num_trials and binding.space.default in self._unseen:
+            return binding.space.default
+        point = self._sobol.point(trial_id)
+        return binding.space.sample(binding.rng(trial_id)) if point is None else self._features.decode(point)
 
     def _most_promising(self, rng: np.random.Generator) -> Config | None:
         points = self._data.points(self.max_observations)
