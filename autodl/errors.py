@@ -54,7 +54,7 @@ class DataNotFoundError(DataError, FileNotFoundError):
     """The data's path does not exist."""
 
     def __new__(cls, *args: object) -> DataNotFoundError:
-        """As an OSError: ValueError's, found first by name, refuses to make one, and unpicklers go by name."""
+        """As an OSError's: unpicklers go by name, and would find ValueError's, which refuses."""
         return FileNotFoundError.__new__(cls, *args)
 
 

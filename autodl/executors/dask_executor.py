@@ -166,18 +166,18 @@ class DaskExecutor:
         running = self._running[shipment.key] = _Running(job, place)
         try:
             self._link.give_function(place.worker, shipment.token, function)
-        except WorkerLostError as error:
+            running.future = self._link.client.submit(
+                run_shipment,
+                shipment,
+                key=shipment.key,
+                pure=False,
+                retries=0,
+                workers=[place.worker],
+                allow_other_workers=False,  # were the worker lost, Dask would repeat the attempt elsewhere
+            )
+        except (OSError, RuntimeError) as error:  # the worker or the scheduler is gone
             self._link.inbox.put({"kind": "unreachable", "key": shipment.key, "reason": str(error)})
             return
-        running.future = self._link.client.submit(
-            run_shipment,
-            shipment,
-            key=shipment.key,
-            pure=False,
-            retries=0,
-            workers=[place.worker],
-            allow_other_workers=False,  # were the worker lost, Dask would repeat the attempt elsewhere
-        )
         running.future.add_done_callback(
             lambda _: self._link.inbox.put({"kind": "done", "key": shipment.key})
         )

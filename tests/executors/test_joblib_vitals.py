@@ -61,7 +61,7 @@ def test_stopped_worker_is_killed_and_its_trial_goes_on_from_its_checkpoint(tmp_
     ] * 4
     assert [t.attempt for t in result.trials] == [1, 2, 1, 1]
     (lost,) = [e for e in read_journal(tmp_path / "run/journal.jsonl") if e["event"] == "lost"]
-    assert "no sign of life for 1 s" in lost["reason"]
+    assert "no sign of life for 3 s" in lost["reason"]
     assert is_gone(int(result.trials[1].reports[0].metrics["pid"]))
 
 
