@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import queue
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from autodl.errors import OptionError, WorkerLostError
 from autodl.executors.dask_cluster import Target, queue_cluster, ssh_cluster
-from autodl.executors.dask_files import pack, unpack
 from autodl.executors.dask_link import Link, LinkOptions
-from autodl.executors.dask_slots import Place, Resources, check_resources
-from autodl.executors.dask_worker import ABANDONED, GRACE_S, Shipment, collect, deliver, run_shipment
-from autodl.executors.functions import PickledFunctions, no_function
+from autodl.executors.dask_shipper import Running, Shipper
+from autodl.executors.dask_slots import Resources, check_resources
+from autodl.executors.dask_worker import ABANDONED, GRACE_S, deliver
 from autodl.executors.joblib_pool import check_limit
 from autodl.executors.protocol import Decision, Failed, Finished, Job, Lost, Message, Reported
 
@@ -27,27 +23,6 @@ OVERDUE_S = 2.0
 """How long past its deadline a worker may take to say that its trial was cut."""
 END_S = 10.0
 """How long after the end of a task its trial's last message may come."""
-
-
-@dataclass(slots=True)
-class _Running:
-    """An attempt under way.
-
-    Attributes:
-        job: what runs.
-        place: where.
-        future: of the Dask task; None: not handed over yet.
-        stopping: it shall end at its next report.
-        run: drawn anew by each start of the task: Dask starts one again if a worker comes back.
-        done_at: when Dask said that the task is over.
-    """
-
-    job: Job
-    place: Place
-    future: Any = None
-    stopping: bool = False
-    run: str | None = None
-    done_at: float | None = None
 
 
 class DaskExecutor:
@@ -105,9 +80,8 @@ class DaskExecutor:
         self._link = Link(
             target, LinkOptions(self.resources, num_workers, security, heartbeat_timeout_s, wait_s)
         )
-        self._running: dict[str, _Running] = {}
-        self._functions = PickledFunctions()
-        self._probes: set[Path] = set()
+        self._shipper = Shipper(self._link, self.resources)
+        self._running: dict[str, Running] = {}
         self._depth = 0
 
     @classmethod
@@ -151,36 +125,9 @@ class DaskExecutor:
         place = next((place for place in places if place not in taken), None)
         if place is None:
             raise RuntimeError(f"all {len(places)} places are taken")
-        threads = int(self.resources["CPU"]) if "CPU" in self.resources else job.threads
-        number, function = self._functions.pickled(job.function)
-        topic = self._link.topic
-        shipment = Shipment(
-            key=f"{topic}-{job.trial_id}-{job.attempt}-{uuid.uuid4().hex[:8]}",
-            topic=topic,
-            job=replace(job, function=no_function, threads=threads),
-            token=f"{topic}-{number}",
-            probe=str(self._probe(job.checkpoint_dir)),
-            files=pack(job.checkpoint_dir),
-            device=place.device,
-        )
-        running = self._running[shipment.key] = _Running(job, place)
-        try:
-            self._link.give_function(place.worker, shipment.token, function)
-            running.future = self._link.client.submit(
-                run_shipment,
-                shipment,
-                key=shipment.key,
-                pure=False,
-                retries=0,
-                workers=[place.worker],
-                allow_other_workers=False,  # were the worker lost, Dask would repeat the attempt elsewhere
-            )
-        except (OSError, RuntimeError) as error:  # the worker or the scheduler is gone
-            self._link.inbox.put({"kind": "unreachable", "key": shipment.key, "reason": str(error)})
-            return
-        running.future.add_done_callback(
-            lambda _: self._link.inbox.put({"kind": "done", "key": shipment.key})
-        )
+        key, running = self._shipper.running(job, place)
+        self._running[key] = running
+        self._shipper.ship(key, running)
 
     def poll(self, handle: Handle, timeout_s: float) -> None:
         """Hand over what came, waiting up to `timeout_s` for the first message.
@@ -218,9 +165,7 @@ class DaskExecutor:
                 self.poll(lambda message: Decision.STOP, 0.1)
         self._leave_jobs()
         self._link.close()
-        for probe in self._probes:
-            probe.unlink(missing_ok=True)
-        self._probes.clear()
+        self._shipper.close()
 
     def __enter__(self) -> Self:
         self._depth += 1
@@ -258,7 +203,7 @@ class DaskExecutor:
         running.run = run
         try:
             if has_files:
-                self._fetch_files(key, running, is_last=kind != "reported")
+                self._shipper.fetch(key, running, is_last=kind != "reported")
         except WorkerLostError as error:  # what it reports is not backed by its files
             self._lose(key, running, str(error), handle)
             return True
@@ -268,7 +213,7 @@ class DaskExecutor:
             self._on_end(kind, key, event, handle)
         return True
 
-    def _on_report(self, key: str, running: _Running, report: Reported, handle: Handle) -> None:
+    def _on_report(self, key: str, running: Running, report: Reported, handle: Handle) -> None:
         decision = handle(report)
         self._answer(report.worker, key, Decision.STOP if running.stopping else decision)
 
@@ -285,7 +230,7 @@ class DaskExecutor:
                 self._link.restart([running.place.worker])
             handle(finished)
 
-    def _on_done(self, key: str, running: _Running, handle: Handle) -> bool:
+    def _on_done(self, key: str, running: Running, handle: Handle) -> bool:
         """A task is over for Dask; if its end was not told before, it was not the trial's doing."""
         status = running.future.status
         if status == "finished":  # the event comes over the same connections, maybe a moment later
@@ -295,7 +240,7 @@ class DaskExecutor:
         self._lose(key, running, f"the Dask task ended: {error}", handle)
         return True
 
-    def _lose(self, key: str, running: _Running, reason: str, handle: Handle) -> None:
+    def _lose(self, key: str, running: Running, reason: str, handle: Handle) -> None:
         del self._running[key]
         self._link.cancel([running.future])
         self._link.look_again()
@@ -323,23 +268,6 @@ class DaskExecutor:
 
     def _answer(self, worker: str, key: str, decision: Decision) -> None:
         self._link.send(key, worker, deliver, key, decision.value)
-
-    # ------------------------------------------------------------------ files
-
-    def _fetch_files(self, key: str, running: _Running, *, is_last: bool) -> None:
-        """Bring the files of a trial whose worker does not see the run's directory."""
-        packed = self._link.call(running.place.worker, collect, key, is_last)
-        if packed is not None:
-            unpack(packed, running.job.checkpoint_dir)
-
-    def _probe(self, folder: Path) -> Path:
-        """A file beside the trials' folders by which a worker knows that it sees them."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = folder.parent / f".{self._link.topic}"
-        if probe not in self._probes:
-            probe.touch()
-            self._probes.add(probe)
-        return probe
 
     def _leave_jobs(self) -> None:
         """Give up what runs; workers of a cluster that goes on are started anew."""

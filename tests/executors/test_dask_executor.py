@@ -13,6 +13,7 @@ import autodl as ad
 from autodl.errors import OptionError
 from autodl.executors.dask_cluster import local_cluster
 from autodl.executors.dask_executor import DaskExecutor
+from autodl.executors.dask_shipper import Shipper
 from autodl.executors.protocol import Decision, Executor, Reported
 from autodl.testing.executors import ExecutorContract, Recorder, at_resource, job
 
@@ -99,7 +100,7 @@ def test_files_travel_where_the_worker_does_not_see_the_run(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_for_workers(cluster, 2)
-    monkeypatch.setattr(DaskExecutor, "_probe", lambda self, folder: tmp_path / "not there")
+    monkeypatch.setattr(Shipper, "_probe", lambda self, folder: tmp_path / "not there")
     executor = DaskExecutor(cluster)
     first = Recorder(at_resource(2, Decision.PAUSE))
     with executor:
