@@ -232,8 +232,11 @@ class Tuner:
         return "time_limit"
 
     def _is_waiting_for_workers(self) -> bool:
-        """True if a cluster has no workers now, though there is work; its executor knows when to give up."""
-        return self._dispatcher.idle is None and self._executor.num_workers == 0 and not self._is_closing()
+        """True if there may be work and no worker took it: a cluster had none.
+
+        Its executor knows when to give up. Whether it has workers now is another question.
+        """
+        return self._dispatcher.idle is None and not self._is_closing()
 
     def _poll(self, timeout_s: float) -> None:
         if self._deadline is not None and not self._is_late():

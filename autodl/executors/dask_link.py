@@ -95,8 +95,8 @@ class Link:
         """The places there are now; asked of the scheduler once in a while."""
         if time.monotonic() - self._looked < LOOK_S:
             return self._places
+        now = self._looked = time.monotonic()  # events of another thread reset the latter, now or meanwhile
         identity = self._identity()
-        self._looked = time.monotonic()
         if identity is None:
             self._reconnect()
         workers = {} if identity is None else dict(identity["workers"])
@@ -109,7 +109,7 @@ class Link:
         if self._places:
             self._lonely_since = None
         elif self._lonely_since is None:
-            self._lonely_since = self._looked
+            self._lonely_since = now
         return self._places
 
     def _identity(self) -> dict[str, Any] | None:
