@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from autodl.checks import check_whole
 from autodl.engine.driver import Tuner
 from autodl.engine.types import Objective, RunOptions
 from autodl.errors import JournalError, OptionError
@@ -154,8 +155,7 @@ def make_executor(num_workers: int) -> Executor:
     Raises:
         OptionError: not a whole number >= 1.
     """
-    if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 1:
-        raise OptionError(f"num_workers must be a whole number >= 1, got {num_workers!r}")
+    check_whole("num_workers", num_workers)
     return SerialExecutor() if num_workers == 1 else JoblibExecutor(num_workers)
 
 

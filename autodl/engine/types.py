@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autodl.errors import OptionError
+from autodl.checks import check_whole
 from autodl.executors.protocol import Decision
 from autodl.objectives import Constraint, Goals
 from autodl.objectives import Objective as Objective
@@ -75,18 +75,12 @@ class RunOptions:
     max_losses: int = 3
 
     def __post_init__(self) -> None:
-        _check_count("num_trials", self.num_trials, 1)
-        _check_count("keep_checkpoints", self.keep_checkpoints, 0)
-        _check_count("seed", self.seed, 0)
-        _check_count("threads", self.threads, 1)
-        _check_count("max_losses", self.max_losses, 1)
+        leasts = {"num_trials": 1, "keep_checkpoints": 0, "seed": 0, "threads": 1, "max_losses": 1}
+        for name, least in leasts.items():
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), least)
 
     @property
     def goals(self) -> Goals:
         """All objectives and constraints."""
         return Goals((self.objective, *self.further_objectives), self.constraints)
-
-
-def _check_count(name: str, value: object, least: int) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-        raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autodl.errors import MissingDependencyError, OptionError
+from autodl.threads import cpu_threads, thread_environment
 
 Target = Any
 """None, an address, a ``distributed.Client``, or a cluster object such as ``SSHCluster``."""
@@ -97,15 +97,8 @@ def local_cluster(num_workers: int | None) -> Any:
     import dask  # noqa: PLC0415  # slow to import, needed by clusters only
     from distributed import LocalCluster  # noqa: PLC0415
 
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = cpus if num_workers is None else num_workers
-    threads = str(max(1, cpus // count))
-    environment = {
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-        "OMP_WAIT_POLICY": "PASSIVE",  # idle OpenMP threads that spin slow small nets 300-fold
-    }
+    count = cpu_threads() if num_workers is None else num_workers
+    environment = thread_environment(cpu_threads(count))
     # A daemonic worker may have no children, and a DataLoader's workers are children.
     settings = {
         "distributed.worker.daemon": False,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError, WorkerLostError
 from autodl.executors.dask_cluster import Target, queue_cluster, ssh_cluster
 from autodl.executors.dask_link import Link, LinkOptions
@@ -70,9 +71,8 @@ class DaskExecutor:
         heartbeat_timeout_s: float | None = 120.0,
         wait_s: float = 60.0,
     ) -> None:
-        is_count = isinstance(num_workers, int) and not isinstance(num_workers, bool) and num_workers >= 1
-        if num_workers is not None and not is_count:
-            raise OptionError(f"num_workers must be a whole number >= 1, got {num_workers!r}")
+        if num_workers is not None:
+            check_whole("num_workers", num_workers)
         check_limit("heartbeat_timeout_s", heartbeat_timeout_s)
         check_limit("wait_s", wait_s)
         self.resources = check_resources(resources)

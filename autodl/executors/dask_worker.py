@@ -21,10 +21,10 @@ from typing import Any
 
 from autodl.executors.cutoff import TrialInterrupted
 from autodl.executors.dask_files import pack, signature, unpack
-from autodl.executors.joblib_worker import set_threads
 from autodl.executors.protocol import Decision, Failed, Finished, Job, Lost, Reported
 from autodl.executors.runner import run_job
 from autodl.executors.serial import interrupt_thread
+from autodl.threads import set_threads
 
 GRACE_S = 0.5
 """How long past its deadline a trial may take to end, before it is abandoned."""

@@ -7,17 +7,18 @@ then go over one connection a worker, which costs a tenth of a pool's task.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.executors.functions import PickledFunctions
 from autodl.executors.joblib_hub import Hub
 from autodl.executors.joblib_slot import KILL_GRACE_S, Slot
 from autodl.executors.protocol import Decision, Finished, Job, Lost, Message, Reported
+from autodl.threads import cpu_threads
 
 Handle = Callable[[Message], Decision]
 
@@ -52,13 +53,12 @@ class JoblibExecutor:
         max_worker_rss_mb: float | None = None,
     ) -> None:
         for name, value in (("num_workers", num_workers), ("threads_per_worker", threads_per_worker)):
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
+            if value is not None:
+                check_whole(name, value)
         check_limit("heartbeat_timeout_s", heartbeat_timeout_s)
         check_limit("max_worker_rss_mb", max_worker_rss_mb)
-        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.num_workers = cpus if num_workers is None else num_workers
-        self.threads_per_worker = threads_per_worker or max(1, cpus // self.num_workers)
+        self.num_workers = cpu_threads() if num_workers is None else num_workers
+        self.threads_per_worker = threads_per_worker or cpu_threads(self.num_workers)
         self._max_rss_mb = max_worker_rss_mb
         self._slots = [Slot(index, heartbeat_timeout_s) for index in range(self.num_workers)]
         self._looked = 0.0

@@ -17,6 +17,7 @@ from autodl.executors.joblib_hub import Hub
 from autodl.executors.joblib_vitals import Beat, Ended, beat_interval_s
 from autodl.executors.joblib_worker import serve, watch_driver
 from autodl.executors.protocol import Job, Message
+from autodl.threads import thread_environment
 
 KILL_GRACE_S = 0.5
 """How long past its deadline a job may take to end by itself, before its process is killed."""
@@ -24,7 +25,6 @@ LONGEST_LOOK_S = 1.0
 """Silence counts while the driver listens: a longer pause between two looks is the driver's own."""
 START_S = 120.0
 """How long a new worker may take to connect, at least; only then it can beat."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Slot:
@@ -57,8 +57,7 @@ class Slot:
         """Start the process; it connects when it is ready."""
         from joblib.externals.loky import ProcessPoolExecutor  # noqa: PLC0415  # not needed by serial runs
 
-        environment = {name: str(threads) for name in THREAD_VARIABLES}
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"  # idle OpenMP threads that spin slow small nets 300-fold
+        environment = thread_environment(threads)
         self.generation += 1
         self.broken = False
         self._hub = hub

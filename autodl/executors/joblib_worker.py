@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -17,6 +16,7 @@ from autodl.executors.cutoff import Cutoff, can_use_alarm
 from autodl.executors.joblib_vitals import Ended, rss_mb, start_beating
 from autodl.executors.protocol import Decision, Failed, Finished, Job, Reported
 from autodl.executors.runner import run_job
+from autodl.threads import set_threads
 
 _LOOK_S = 0.5
 """How often a worker checks that the driver lives."""
@@ -131,13 +131,3 @@ class _Worker:
             return Decision(answer) if answer is not None else Decision.STOP
 
         return ask
-
-
-def set_threads(threads: int | None) -> None:
-    """Limit the threads of a job; torch reads the variable when it is imported, later ones need telling."""
-    if threads is None:
-        return
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)

@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError, TrialError
 from autodl.executors.protocol import Decision, Failed, Finished, Job, Lost, Message, Reported
 from autodl.executors.runner import failed_message
@@ -81,8 +82,7 @@ class SimulatedExecutor:
         start_s: float = 0.0,
         resume_s: float = 0.0,
     ) -> None:
-        if isinstance(num_workers, bool) or not isinstance(num_workers, int) or num_workers < 1:
-            raise OptionError(f"num_workers must be a whole number >= 1, got {num_workers!r}")
+        check_whole("num_workers", num_workers)
         if not isinstance(objective, SimulatedObjective):
             raise OptionError(f"objective must have max_resource and evaluate, got {objective!r}")
         for name, value, most in (

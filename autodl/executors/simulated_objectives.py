@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError, TrialError
 from autodl.trial import Config, Value
 
@@ -203,14 +204,13 @@ class TableObjective:
         return tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
 
 
-def check_epochs(max_resource: object) -> int:
+def check_epochs(max_resource: int) -> int:
     """`max_resource`, if it is a whole number >= 1.
 
     Raises:
         OptionError: it is not.
     """
-    if isinstance(max_resource, bool) or not isinstance(max_resource, int) or max_resource < 1:
-        raise OptionError(f"max_resource must be a whole number >= 1, got {max_resource!r}")
+    check_whole("max_resource", max_resource)
     return max_resource
 
 

@@ -11,7 +11,7 @@ from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autodl.errors import OptionError
+from autodl.checks import check_whole
 from autodl.schedulers.ladders import comparable
 from autodl.schedulers.protocol import (
     Action,
@@ -60,9 +60,8 @@ class MedianStoppingScheduler:
     """
 
     def __init__(self, grace_period: int = 1, min_samples: int = 5) -> None:
-        for name, value in (("grace_period", grace_period), ("min_samples", min_samples)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
+        check_whole("grace_period", grace_period)
+        check_whole("min_samples", min_samples)
         self.grace_period = grace_period
         self.min_samples = min_samples
         self._curves: dict[int, _Curve] = {}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.rng import derive_seed
 from autodl.schedulers.explore import explore
@@ -82,10 +83,10 @@ class PBTScheduler:
         resample: float = 0.25,
         labels: Collection[str] | None = None,
     ) -> None:
-        _check_whole("max_resource", max_resource)
+        check_whole("max_resource", max_resource)
         interval = max(1, max_resource // 10) if interval is None else interval
-        _check_whole("interval", interval)
-        _check_whole("population", population)
+        check_whole("interval", interval)
+        check_whole("population", population)
         if not 0 < quantile <= 0.5:
             raise OptionError(f"quantile must be above 0 and at most 0.5, got {quantile!r}")
         if not 0 <= resample <= 1:
@@ -187,8 +188,3 @@ class PBTScheduler:
             f"population={self.population}, quantile={self.quantile}, resample={self.resample}, "
             f"labels={self.labels})"
         )
-
-
-def _check_whole(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")

@@ -12,6 +12,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -25,8 +26,7 @@ def check_rungs(max_resource: int, grace_period: int, reduction_factor: float, b
     """
     whole = {"max_resource": max_resource, "grace_period": grace_period, "brackets": brackets}
     for name, value in whole.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
+        check_whole(name, value)
     if grace_period > max_resource:
         raise OptionError(f"grace_period ({grace_period}) must not be above max_resource ({max_resource})")
     is_number = isinstance(reduction_factor, int | float) and not isinstance(reduction_factor, bool)

@@ -8,19 +8,20 @@ scikit-optimize's; the acquisition is searched for here, because the spaces are 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from autodl.errors import OptionError, UnknownNameError
+from autodl.checks import check_whole
+from autodl.errors import UnknownNameError
 from autodl.searchers.acquisition import ACQUISITIONS, hedge_probabilities
 from autodl.searchers.binding import Binding, bound
 from autodl.searchers.candidates import AcquisitionSearch, candidate_rows
-from autodl.searchers.features import Features, Rows, stack
-from autodl.searchers.losses import capped, standardised
+from autodl.searchers.features import Features, Rows
+from autodl.searchers.losses import standardised
 from autodl.searchers.quasirandom import SobolPoints
 from autodl.searchers.surrogates import DATA_LIMITS, Surrogate
+from autodl.searchers.trial_rows import TrialRows
 from autodl.searchers.unseen import Unseen
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report
@@ -63,12 +64,8 @@ class BayesianSearcher:
         if acquisition not in (*ACQUISITIONS, "gp_hedge"):
             raise UnknownNameError("acquisition", acquisition, (*ACQUISITIONS, "gp_hedge"))
         limit = DATA_LIMITS[surrogate] if max_observations is None else max_observations
-        for name, value, least in (
-            ("num_initial", num_initial, 1),
-            ("max_observations", limit, _LEAST_SCORES),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
+        check_whole("num_initial", num_initial)
+        check_whole("max_observations", limit, _LEAST_SCORES)
         self.surrogate = surrogate
         self.acquisition = acquisition
         self.num_initial = num_initial
@@ -81,32 +78,18 @@ class BayesianSearcher:
         self._features = Features(space)
         self._points = SobolPoints(self._features.dim, seed)
         self._unseen = Unseen(space)
-        self._pending: dict[int, Rows] = {}
-        self._ended: dict[int, tuple[Rows, float | None]] = {}
+        self._trials = TrialRows(self._features, self._unseen)
         self._names = tuple(ACQUISITIONS) if self.acquisition == "gp_hedge" else (self.acquisition,)
         self._gains = np.zeros(len(self._names))
         self._favourites: Rows | None = None  # what each acquisition wanted last time
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
-        for config in configs:
-            self._unseen.see(config)
+        self._trials.skip(configs)
 
     def observe(self, report: Report) -> None:
         """Learn from the end of a trial; a measurement on the way only tells that it runs."""
-        if report.trial_id in self._ended:
-            return
-        row = self._pending.get(report.trial_id)
-        if row is None:  # a trial someone else proposed
-            row = self._features.encode(report.config)
-            self._unseen.see(report.config)
-        if report.state.ended:
-            self._pending.pop(report.trial_id, None)
-            score = report.score
-            is_known = score is not None and math.isfinite(score) and report.state != "failed"
-            self._ended[report.trial_id] = (row, score if is_known else None)
-        else:
-            self._pending[report.trial_id] = row
+        self._trials.observe(report)
 
     def suggest(self, trial_id: int) -> Config | None:
         """What the surrogate expects to be best; None: a finite space is used up."""
@@ -114,15 +97,13 @@ class BayesianSearcher:
         if self._unseen.used_up:
             return None
         rng = binding.rng(trial_id)
-        scored = sum(score is not None for _, score in self._ended.values())
-        known = len(self._ended) + len(self._pending)
-        starting = known < self.num_initial or scored < min(_LEAST_SCORES, self.num_initial)
+        least = min(_LEAST_SCORES, self.num_initial)
+        starting = len(self._trials) < self.num_initial or self._trials.num_scored < least
         config = self._initial(trial_id) if starting else self._expected_best(rng)
         if config is None or config not in self._unseen:
             config = self._unseen.draw(rng)
         if config is not None:
-            self._unseen.see(config)
-            self._pending[trial_id] = self._features.encode(config)
+            self._trials.add(trial_id, config)
         return config
 
     def _initial(self, trial_id: int) -> Config:
@@ -138,8 +119,8 @@ class BayesianSearcher:
         model = Surrogate(self.surrogate, seed=int(rng.integers(2**31)))
         model.fit(self._features.widen(rows), losses)
         self._reward(model)
-        if self._pending:
-            model.believe(self._features.widen(stack(list(self._pending.values()), self._features.dim)))
+        if len(pending := self._trials.pending):
+            model.believe(self._features.widen(pending))
         search = AcquisitionSearch(model, self._features, self._unseen, best=float(losses.min()))
         search.start(candidate_rows(self._unseen, self._features, rows[np.argsort(losses)[:5]], rng))
         favourites: list[Rows] = []
@@ -160,10 +141,8 @@ class BayesianSearcher:
 
     def _data(self) -> tuple[Rows, Rows]:
         """Rows (n, dim) and standardised losses (n,) to fit on."""
-        chosen = capped([score for _, score in self._ended.values()], self.max_observations)
-        ended = list(self._ended.values())
-        rows = stack([ended[i][0] for i in chosen], self._features.dim)
-        return rows, standardised([ended[i][1] for i in chosen])
+        rows, scores = self._trials.chosen(self.max_observations)
+        return rows, standardised(scores)
 
     def __repr__(self) -> str:
         return (

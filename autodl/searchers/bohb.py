@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.searchers.bandwidths import by_spread
 from autodl.searchers.binding import Binding, bound
@@ -56,11 +57,9 @@ class BOHBSearcher:
             raise OptionError(f"random_fraction must be a number in [0, 1], got {random_fraction!r}")
         if not 0 <= random_fraction <= 1:
             raise OptionError(f"random_fraction must be in [0, 1], got {random_fraction!r}")
-        for name, value, least in (("num_candidates", num_candidates, 1), ("min_points", min_points, 2)):
-            if name == "min_points" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
+        check_whole("num_candidates", num_candidates)
+        if min_points is not None:
+            check_whole("min_points", min_points, 2)
         self.random_fraction = float(random_fraction)
         self.num_candidates = num_candidates
         self.min_points = min_points

@@ -13,7 +13,6 @@ from autodl.searchers.features import Features, Rows, stack
 from autodl.searchers.surrogates import Surrogate
 from autodl.searchers.unseen import Unseen
 
-_LISTED = 1000  # finite spaces of so many configs are looked through entirely
 _RANDOM = 1000
 _NEIGHBOURS = 40
 _KEPT = 5
@@ -30,9 +29,8 @@ def candidate_rows(unseen: Unseen, features: Features, good: Rows, rng: np.rando
         good: (k, dim), rows of the best trials so far.
         rng: where random rows come from.
     """
-    if _is_listed(unseen):
-        rest = [features.encode(config) for config in unseen.space.enumerate() if config in unseen]
-        return stack(rest, features.dim)
+    if unseen.is_listed:
+        return listed_rows(features, unseen)
     anywhere, _ = features.canonical(rng.random((_RANDOM, features.dim)))
     near = [features.vary(good, _NEIGHBOURS, scale, rng) for scale in (0.2, 0.05, 0.01)]
     return np.vstack([anywhere, *near])
@@ -50,7 +48,7 @@ class AcquisitionSearch:
 
     def __init__(self, model: Surrogate, features: Features, unseen: Unseen, best: float) -> None:
         self._model, self._features, self._unseen, self._best = model, features, unseen, best
-        self._is_listed = _is_listed(unseen)
+        self._is_listed = unseen.is_listed
 
     def start(self, rows: Rows) -> None:
         """Predict the rows that every acquisition's search starts from: (n, dim), canonical."""
@@ -78,5 +76,7 @@ class AcquisitionSearch:
         return self._model.predict(self._features.widen(rows))
 
 
-def _is_listed(unseen: Unseen) -> bool:
-    return unseen.size is not None and unseen.size <= _LISTED
+def listed_rows(features: Features, unseen: Unseen) -> Rows:
+    """The rows of all untried configs of a small finite space: (n, dim)."""
+    rest = [features.encode(config) for config in unseen.space.enumerate() if config in unseen]
+    return stack(rest, features.dim)

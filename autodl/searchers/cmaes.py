@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from autodl.checks import is_whole
 from autodl.errors import OptionError
 from autodl.rng import derive_seed
 from autodl.searchers.binding import Binding, bound
@@ -50,9 +51,7 @@ class CMAESSearcher:
     """
 
     def __init__(self, population: int | None = None, *, sigma: float = 1 / 6) -> None:
-        if population is not None and (
-            isinstance(population, bool) or not isinstance(population, int) or population < 4
-        ):
+        if population is not None and not is_whole(population, 4):
             raise OptionError(f"population must be a whole number >= 4 or None, got {population!r}")
         if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma <= 1:
             raise OptionError(f"sigma must be a number in (0, 1], got {sigma!r}")

@@ -15,22 +15,23 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.objectives import Constraint, Goals
 from autodl.pareto import non_dominated, reference_of
 from autodl.searchers.binding import Binding, bound
+from autodl.searchers.candidates import listed_rows
 from autodl.searchers.features import Rows, stack
 from autodl.searchers.gaussian_process import GaussianProcess
 from autodl.searchers.gp_features import GPFeatures
 from autodl.searchers.gp_fit import Hyperparameters, Priors, fit_hyperparameters
-from autodl.searchers.gp_search import listed_rows, scattered_rows
+from autodl.searchers.gp_search import scattered_rows
 from autodl.searchers.quasirandom import SobolPoints
 from autodl.searchers.unseen import Unseen
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report, TrialState
 
 _LEAST = 3  # trials that a model is made of
-_LISTED = 1000  # finite spaces of so many configs are looked through entirely
 _GOOD = 8  # trials whose neighbourhood is searched
 _SCALES = (0.05, 0.02, 0.005)  # steps around the best candidates, round by round
 _NEIGHBOURS = 30
@@ -58,9 +59,8 @@ class EHVISearcher:
     """
 
     def __init__(self, num_initial: int | None = None, *, max_observations: int = 500) -> None:
-        for name, value in (("num_initial", num_initial), ("max_observations", max_observations)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
+        check_whole("num_initial", 1 if num_initial is None else num_initial)
+        check_whole("max_observations", max_observations)
         self.num_initial = num_initial
         self.max_observations = max_observations
         self._goals: Goals | None = None
@@ -139,7 +139,7 @@ class EHVISearcher:
         rows = stack([row for row, _ in known], self._features.dim)
         targets = np.array([t for _, t in known])
         gain = self._gain(rows, targets)
-        if self._unseen.size is not None and self._unseen.size <= _LISTED:
+        if self._unseen.is_listed:
             return self._best_of(listed_rows(self._features, self._unseen), gain)
         order = np.argsort(-gain(rows), kind="stable")[:_GOOD]
         front = rows[self._on_front(targets)]

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from autodl.checks import check_whole, is_whole
 from autodl.errors import OptionError
 from autodl.searchers.binding import Binding, bound
 from autodl.searchers.quasirandom import SobolPoints
@@ -45,10 +46,9 @@ class EvolutionSearcher:
     """
 
     def __init__(self, population_size: int = 20, sample_size: int | None = None) -> None:
-        if isinstance(population_size, bool) or not isinstance(population_size, int) or population_size < 2:
-            raise OptionError(f"population_size must be a whole number >= 2, got {population_size!r}")
+        check_whole("population_size", population_size, 2)
         size = (population_size + 1) // 2 if sample_size is None else sample_size
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= population_size:
+        if not is_whole(size, 1) or size > population_size:
             raise OptionError(f"sample_size must be a whole number from 1 to population_size, got {size!r}")
         self.population_size = population_size
         self.sample_size = size

@@ -12,23 +12,23 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from autodl.errors import OptionError
-from autodl.rng import derive_seed
+from autodl.checks import check_whole
 from autodl.searchers.binding import Binding, bound
-from autodl.searchers.features import Rows, stack
+from autodl.searchers.features import Rows
 from autodl.searchers.gaussian_process import GaussianProcess
 from autodl.searchers.gp_acquisition import LogExpectedImprovement
 from autodl.searchers.gp_features import GPFeatures
 from autodl.searchers.gp_fit import Hyperparameters, Priors, doubtful, fit_hyperparameters
-from autodl.searchers.gp_search import GPSearch, listed_rows, scattered_rows
+from autodl.searchers.gp_search import GPSearch
 from autodl.searchers.gp_targets import gp_targets
 from autodl.searchers.losses import capped
+from autodl.searchers.quasirandom import SobolPoints
+from autodl.searchers.trial_rows import TrialRows
 from autodl.searchers.unseen import Unseen
 from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report
 
 _LEAST_SCORES = 2  # a model of fewer says nothing
-_LISTED = 1000  # finite spaces of so many configs are looked through entirely
 _GOOD = 5  # trials whose neighbourhood is searched
 _FANTASIES = 8
 _FITTED = 200  # trials that hyper-parameters are fitted on, at most
@@ -57,12 +57,8 @@ class GPSearcher:
     """
 
     def __init__(self, num_initial: int | None = None, *, max_observations: int = 1000) -> None:
-        for name, value, least in (
-            ("num_initial", 1 if num_initial is None else num_initial, 1),
-            ("max_observations", max_observations, _LEAST_SCORES),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
+        check_whole("num_initial", 1 if num_initial is None else num_initial)
+        check_whole("max_observations", max_observations, _LEAST_SCORES)
         self.num_initial = num_initial
         self.max_observations = max_observations
         self._binding: Binding | None = None
@@ -72,31 +68,18 @@ class GPSearcher:
         self._binding = Binding(space, seed)
         self._features = GPFeatures(space)
         self._unseen = Unseen(space)
-        self._pending: dict[int, Rows] = {}
-        self._ended: dict[int, tuple[Rows, float | None]] = {}
+        self._points = SobolPoints(self._features.dim, seed)
+        self._trials = TrialRows(self._features, self._unseen)
         self._fit: tuple[int, Hyperparameters] | None = None  # trials at the last fit, and its result
         self._start_size = self.num_initial or int(np.clip(self._features.dim + 1, 4, 6))
 
     def skip(self, configs: Iterable[Config]) -> None:
         """Do not propose these: they are tried anyway."""
-        for config in configs:
-            self._unseen.see(config)
+        self._trials.skip(configs)
 
     def observe(self, report: Report) -> None:
         """Learn from the end of a trial; a measurement on the way only tells that it runs."""
-        if report.trial_id in self._ended:
-            return
-        row = self._pending.get(report.trial_id)
-        if row is None:  # a trial someone else proposed
-            row = self._features.encode(report.config)
-            self._unseen.see(report.config)
-        if report.state.ended:
-            self._pending.pop(report.trial_id, None)
-            score = report.score
-            is_known = score is not None and math.isfinite(score) and report.state != "failed"
-            self._ended[report.trial_id] = (row, score if is_known else None)
-        else:
-            self._pending[report.trial_id] = row
+        self._trials.observe(report)
 
     def suggest(self, trial_id: int) -> Config | None:
         """Where most improvement is expected; None: a finite space is used up."""
@@ -104,50 +87,37 @@ class GPSearcher:
         if self._unseen.used_up:
             return None
         rng = binding.rng(trial_id)
-        scored = sum(score is not None for _, score in self._ended.values())
-        known = len(self._ended) + len(self._pending)
-        starting = known < self._start_size or scored < min(_LEAST_SCORES, self._start_size)
+        least = min(_LEAST_SCORES, self._start_size)
+        starting = len(self._trials) < self._start_size or self._trials.num_scored < least
         config = self._initial(trial_id) if starting or not self._features.dim else self._most_promising(rng)
         if config is None or config not in self._unseen:
             config = self._unseen.draw(rng)
         if config is not None:
-            self._unseen.see(config)
-            self._pending[trial_id] = self._features.encode(config)
+            self._trials.add(trial_id, config)
         return config
 
     def _initial(self, trial_id: int) -> Config:
         """The default first, then points of a scrambled Sobol sequence: evener than independent draws."""
-        from scipy.stats import qmc  # noqa: PLC0415  # heavy, and used by this searcher only
-
         binding = bound(self._binding, self)
         if trial_id == 0:  # the user's guess, or the middle
             return binding.space.default
-        if not 0 < self._features.dim <= qmc.Sobol.MAXDIM:
-            return binding.space.sample(binding.rng(trial_id))
-        generator = np.random.default_rng(derive_seed(binding.seed, "sobol"))
-        sequence = qmc.Sobol(self._features.dim, rng=generator)
-        if trial_id > 0:  # scipy refuses to go no step forward
-            sequence.fast_forward(trial_id)
-        return self._features.decode(sequence.random(1)[0])
+        point = self._points.point(trial_id)
+        return binding.space.sample(binding.rng(trial_id)) if point is None else self._features.decode(point)
 
     def _most_promising(self, rng: np.random.Generator) -> Config | None:
-        rows, targets = self._data()
+        rows, scores = self._trials.chosen(self.max_observations)
+        targets = gp_targets(scores)
         model = self._model(rows, targets)
-        if self._pending:
-            waiting = self._features.widen(stack(list(self._pending.values()), self._features.dim))
+        if len(pending := self._trials.pending):
+            waiting = self._features.widen(pending)
             model = model.fantasise(waiting, rng.standard_normal((len(waiting), _FANTASIES)))
         search = GPSearch(LogExpectedImprovement(model), self._features, self._unseen)
-        if self._unseen.size is not None and self._unseen.size <= _LISTED:
-            found: Rows | None = search.best_of(listed_rows(self._features, self._unseen))
-        else:
-            good = rows[np.argsort(targets, kind="stable")[:_GOOD]]
-            found = search.best_row(scattered_rows(self._features, good, rng))
-        return None if found is None else self._features.decode(found)
+        return search.best_config(rows[np.argsort(targets, kind="stable")[:_GOOD]], rng)
 
     def _model(self, rows: Rows, targets: Rows) -> GaussianProcess:
         """The GP of the data, with hyper-parameters that are fitted now or were lately."""
         wide, groups = self._features.widen(rows), self._features.groups
-        count = len(self._ended)
+        count = self._trials.num_ended
         if self._fit is None or count >= self._fit[0] + max(1, count // 25):
             last = None if self._fit is None else self._fit[1]
             part = np.arange(len(rows))
@@ -163,15 +133,8 @@ class GPSearcher:
 
     def _is_stuck(self) -> bool:
         """No better trial for some time: the model may be too sure of what it found irrelevant."""
-        scores = [-math.inf if score is None else score for _, score in self._ended.values()]
+        scores = [-math.inf if score is None else score for score in self._trials.scores]
         return len(scores) - 1 - int(np.argmax(scores)) >= _STUCK
-
-    def _data(self) -> tuple[Rows, Rows]:
-        """Rows (n, dim) and targets (n,) of the trials that ended."""
-        chosen = capped([score for _, score in self._ended.values()], self.max_observations)
-        ended = list(self._ended.values())
-        rows = stack([ended[i][0] for i in chosen], self._features.dim)
-        return rows, gp_targets([ended[i][1] for i in chosen])
 
     def __repr__(self) -> str:
         return f"GPSearcher(num_initial={self.num_initial})"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from autodl.searchers.features import Rows, stack
+from autodl.searchers.candidates import listed_rows
+from autodl.searchers.features import Rows
 from autodl.searchers.gp_acquisition import LogExpectedImprovement
 from autodl.searchers.gp_features import GPFeatures
 from autodl.searchers.unseen import Unseen
+from autodl.trial import Config
 
 _SCATTERED = 512  # points all over the space
 _NEIGHBOURS = 24  # of each good trial, at each scale
@@ -30,6 +32,18 @@ class GPSearch:
         self._value, self._features, self._unseen = value, features, unseen
         self._is_finite = unseen.size is not None
         self._slopes = features.slopes()
+
+    def best_config(self, good: Rows, rng: np.random.Generator) -> Config | None:
+        """The untried config of highest acquisition: of all in a small space, else from good rows on.
+
+        Args:
+            good: (k, dim), rows of good trials.
+            rng: where other rows come from.
+        """
+        if self._unseen.is_listed:
+            return self._features.decode(self.best_of(listed_rows(self._features, self._unseen)))
+        found = self.best_row(scattered_rows(self._features, good, rng))
+        return None if found is None else self._features.decode(found)
 
     def best_row(self, rows: Rows) -> Rows | None:
         """Climb from the best of some rows: (n, dim), canonical -> (dim,); None: all were tried."""
@@ -116,9 +130,3 @@ def scattered_rows(features: GPFeatures, good: Rows, rng: np.random.Generator) -
     anywhere, _ = features.canonical(rng.random((_SCATTERED, features.dim)))
     near = [features.vary(good, _NEIGHBOURS, scale, rng) for scale in _SCALES]
     return np.vstack([anywhere, *near])
-
-
-def listed_rows(features: GPFeatures, unseen: Unseen) -> Rows:
-    """The rows of all untried configs of a small finite space: (n, dim)."""
-    rest = [features.encode(config) for config in unseen.space.enumerate() if config in unseen]
-    return stack(rest, features.dim)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from autodl.checks import is_whole
 from autodl.errors import ConfigError, OptionError
 from autodl.searchers.binding import Binding, bound
 from autodl.searchers.unseen import Unseen
@@ -35,7 +36,7 @@ class GridSearcher:
     ) -> None:
         given = points_per_axis if isinstance(points_per_axis, Mapping) else {"": points_per_axis}
         for label, points in given.items():
-            if isinstance(points, bool) or not isinstance(points, int) or points < 1:
+            if not is_whole(points, 1):
                 at = f" for {label!r}" if label else ""
                 raise OptionError(f"points_per_axis must be a whole number >= 1, got {points!r}{at}")
         self.points_per_axis = points_per_axis

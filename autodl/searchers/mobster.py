@@ -14,12 +14,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.searchers.binding import Binding, bound
-from autodl.searchers.features import Rows
 from autodl.searchers.gp_acquisition import LogExpectedImprovement
 from autodl.searchers.gp_features import GPFeatures
-from autodl.searchers.gp_search import GPSearch, listed_rows, scattered_rows
+from autodl.searchers.gp_search import GPSearch
 from autodl.searchers.losses import capped
 from autodl.searchers.mobster_data import CurvePoints, RungData
 from autodl.searchers.mobster_fit import CurveParameters, fit_curves
@@ -30,7 +30,6 @@ from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config, Report
 
 _LEAST_SCORES = 2  # a model of fewer says nothing
-_LISTED = 1000  # finite spaces of so many configs are looked through entirely
 _GOOD = 5  # trials whose neighbourhood is searched
 _FANTASIES = 8
 _IMAGINED = 40  # unfinished trials imagined at the full resource: the most promising
@@ -70,14 +69,10 @@ class MobsterSearcher:
         max_observations: int = 1000,
         random_share: float = 0.25,
     ) -> None:
-        for name, value, least in (
-            ("num_initial", 1 if num_initial is None else num_initial, 1),
-            ("max_resource", 1 if max_resource is None else max_resource, 1),
-            ("grace_period", grace_period, 1),
-            ("max_observations", max_observations, _LEAST_SCORES),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
+        check_whole("num_initial", 1 if num_initial is None else num_initial)
+        check_whole("max_resource", 1 if max_resource is None else max_resource)
+        check_whole("grace_period", grace_period)
+        check_whole("max_observations", max_observations, _LEAST_SCORES)
         if not 1.0 < reduction_factor < math.inf:
             raise OptionError(f"reduction_factor must be a finite number > 1, got {reduction_factor!r}")
         if not 0.0 <= random_share < 1.0:
@@ -144,14 +139,9 @@ class MobsterSearcher:
         goal /= self.grace_period
         model = self._imagined(self._model(points), goal, rng)
         search = GPSearch(LogExpectedImprovement(model.at(goal)), self._features, self._unseen)
-        if self._unseen.size is not None and self._unseen.size <= _LISTED:
-            found: Rows | None = search.best_of(listed_rows(self._features, self._unseen))
-        else:
-            configs = np.unique(points.rows, axis=0)
-            means = model.at(goal).predict(self._features.widen(configs))[0].mean(axis=1)
-            good = configs[np.argsort(means, kind="stable")[:_GOOD]]
-            found = search.best_row(scattered_rows(self._features, good, rng))
-        return None if found is None else self._features.decode(found)
+        configs = np.unique(points.rows, axis=0)
+        means = model.at(goal).predict(self._features.widen(configs))[0].mean(axis=1)
+        return search.best_config(configs[np.argsort(means, kind="stable")[:_GOOD]], rng)
 
     def _imagined(self, model: CurveProcess, goal: float, rng: np.random.Generator) -> CurveProcess:
         """With the most promising unfinished trials as if they had reached the goal."""

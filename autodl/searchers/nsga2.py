@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.objectives import Goals
 from autodl.pareto import crowding_distance, front_ranks
@@ -56,8 +57,7 @@ class NSGA2Searcher:
     """
 
     def __init__(self, population_size: int = 20, *, mutation: float | None = None) -> None:
-        if isinstance(population_size, bool) or not isinstance(population_size, int) or population_size < 2:
-            raise OptionError(f"population_size must be a whole number >= 2, got {population_size!r}")
+        check_whole("population_size", population_size, 2)
         if mutation is not None and not 0.0 < mutation <= 1.0:
             raise OptionError(f"mutation must be a probability above 0, got {mutation!r}")
         self.population_size = population_size

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError, UnknownNameError
 from autodl.rng import derive_seed
 from autodl.searchers.binding import Binding, bound
@@ -85,9 +86,8 @@ class ReinforceSearcher:
             raise UnknownNameError("policy", policy, POLICIES)
         if algorithm not in ALGORITHMS:
             raise UnknownNameError("algorithm", algorithm, ALGORITHMS)
-        for name, value, least in (("batch_size", batch_size, 2), ("bins", bins, 2)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name} must be a whole number >= {least}, got {value!r}")
+        check_whole("batch_size", batch_size, 2)
+        check_whole("bins", bins, 2)
         rate = _LEARNING_RATES[policy, algorithm] if learning_rate is None else learning_rate
         if not (rate > 0.0 and 0.0 <= baseline_decay < 1.0 and entropy_weight >= 0.0):
             raise OptionError(

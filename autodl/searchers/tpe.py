@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from autodl.errors import OptionError
+from autodl.checks import check_whole
 from autodl.searchers.bandwidths import by_neighbours
 from autodl.searchers.binding import Binding, bound
 from autodl.searchers.density import Mixture
@@ -55,9 +55,8 @@ class TPESearcher:
     def __init__(
         self, num_initial: int = 10, *, num_candidates: int = 64, multivariate: bool | None = None
     ) -> None:
-        for name, value in (("num_initial", num_initial), ("num_candidates", num_candidates)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise OptionError(f"{name} must be a whole number >= 1, got {value!r}")
+        check_whole("num_initial", num_initial)
+        check_whole("num_candidates", num_candidates)
         self.num_initial = num_initial
         self.num_candidates = num_candidates
         self.multivariate = multivariate

@@ -10,6 +10,7 @@ from autodl.spaces.search_space import SearchSpace
 from autodl.trial import Config
 
 _TRIES = 32  # draws before the unseen rest is listed: enough until 9 in 10 configs were seen
+_LOOKED_THROUGH = 1000  # configs
 _LISTED = 50_000  # configs; larger spaces are never listed
 
 
@@ -38,6 +39,11 @@ class Unseen:
     def see(self, config: Config) -> None:
         """From now on the config counts as seen."""
         self._keys.add(config_key(config))
+
+    @property
+    def is_listed(self) -> bool:
+        """True for a space so small that a search looks through all of it."""
+        return self.size is not None and self.size <= _LOOKED_THROUGH
 
     @property
     def used_up(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autodl.threads import cpu_threads
 from autodl.training.augmentation import (
     Augmentation,
     CentreCrop,
@@ -12,7 +13,7 @@ from autodl.training.augmentation import (
     TrivialAugment,
 )
 from autodl.training.batches import PixelBatches
-from autodl.training.device import PrecisionPlan, cpu_threads, measure_precision, pick_device
+from autodl.training.device import PrecisionPlan, measure_precision, pick_device
 from autodl.training.ensemble import greedy_ensemble
 from autodl.training.evaluate import eval_batches, predict_probs
 from autodl.training.features import FeatureTable, extract_features, feature_key, open_features

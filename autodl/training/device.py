@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -84,15 +83,6 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise OptionError(f"device {name!r} was asked for, but torch finds no CUDA device; use 'cpu'")
     return device
-
-
-def cpu_threads(num_workers: int = 1) -> int:
-    """Threads for one of ``num_workers`` that share this machine's cores, at least 1.
-
-    Counts the cores this process may use, which containers and ``taskset`` limit.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, num_workers))
 
 
 def forked_rng(device: torch.device) -> AbstractContextManager[None]:

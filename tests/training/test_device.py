@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import os
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from torch import nn
 
 from autodl.errors import OptionError
 from autodl.training import device as device_module
-from autodl.training.device import PLANS, PrecisionPlan, cpu_threads, measure_precision, pick_device
+from autodl.training.device import PLANS, PrecisionPlan, measure_precision, pick_device
 
 
 def test_pick_device():
@@ -23,11 +22,6 @@ def test_pick_device():
 def test_a_missing_device_is_an_error():
     with pytest.raises(OptionError, match="no CUDA device"):
         pick_device("cuda")
-
-
-def test_cores_are_divided_among_workers():
-    assert cpu_threads(10_000) == 1
-    assert 1 <= cpu_threads(1) <= (os.cpu_count() or 1)
 
 
 def test_a_plan_prepares_layout_and_autocast():
