@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodl import executors, optim, schedulers, searchers, spaces
+    from autodl import augment, executors, nas, optim, schedulers, searchers, spaces
     from autodl.executors import DaskExecutor, JoblibExecutor, SerialExecutor, SimulatedExecutor
     from autodl.report.mlflow_log import MLflowCallback
     from autodl.report.tensorboard_log import TensorBoardCallback
@@ -45,9 +45,11 @@ __all__ = [
     "TuneResult",
     "__version__",
     "args",
+    "augment",
     "executors",
     "func",
     "load_result",
+    "nas",
     "obj",
     "optim",
     "schedulers",
@@ -75,9 +77,11 @@ _HOMES: dict[str, str | None] = {
     "TensorBoardCallback": "autodl.report.tensorboard_log",
     "TuneResult": "autodl.result",
     "args": "autodl.spaces",
+    "augment": None,
     "executors": None,
     "func": "autodl.spaces",
     "load_result": "autodl.saved_result",
+    "nas": None,
     "obj": "autodl.spaces",
     "optim": None,
     "schedulers": None,
