@@ -121,8 +121,8 @@ def ssh_cluster(hosts: Sequence[str], options: dict[str, Any]) -> Callable[[], A
     def make() -> Any:
         from distributed import SSHCluster  # noqa: PLC0415  # slow to import, needed by clusters only
 
-        worker_options = {"nthreads": 1, **options.pop("worker_options", {})}
-        return SSHCluster(list(hosts), worker_options=worker_options, **options)
+        worker_options = {"nthreads": 1, **options.get("worker_options", {})}
+        return SSHCluster(list(hosts), **{**options, "worker_options": worker_options})
 
     return make
 
