@@ -37,6 +37,9 @@ __all__ = ["Objective", "RunOptions", "Tuner", "infer_mode", "make_executor", "t
 WarmStart = str | Path | TuneResult | Sequence[str | Path | TuneResult]
 """Earlier runs: a directory or a result, or several."""
 
+EPOCH_NAMES = ("epochs", "max_epochs", "num_epochs")
+"""Constants of a space that say how many epochs a full trial has."""
+
 
 def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by name or object
     function: TunableFunction | Callable[..., Any],
@@ -87,7 +90,8 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
         seed: the same seed gives the same trials, with searchers that learn on one worker only.
         resume: go on with the run at `path` if there is one.
         callbacks: see `autodl.engine.callbacks`.
-        max_resource: resource (epochs) of a full trial, for schedulers and searchers that ask for it.
+        max_resource: resource (epochs) of a full trial, for schedulers and searchers that ask for it;
+            None: the space's constant ``epochs`` (or ``max_epochs``, ``num_epochs``) if it has one.
         points_to_evaluate: configs, or parts of some, to try first.
         warm_start: earlier runs of the same metric whose trials the searcher learns from at the start:
             a run's directory, a result, or several of them. Their configs are not proposed again;
@@ -128,6 +132,7 @@ def tune(  # noqa: PLR0913  # the one-call facade: every part can be swapped by 
     )
     run, search_space = _with_space(function, space)
     _check_limits(searcher, options, search_space)
+    max_resource = _epochs_of(search_space) if max_resource is None else max_resource
     made_scheduler = get_scheduler(scheduler, max_resource=max_resource, population=num_trials)
     found = get_searcher(searcher, max_resource=max_resource, num_trials=num_trials, scheduler=made_scheduler)
     made = for_goals(found, goals)
@@ -188,6 +193,18 @@ def _with_space(function: Any, space: Any) -> tuple[Callable[[Config, Any], Any]
         )
     made = space if isinstance(space, SearchSpace) else SearchSpace(space)
     return _Plain(function, made).run, made
+
+
+def _epochs_of(space: SearchSpace) -> int | None:
+    """The whole number of epochs that the space names as a constant."""
+    if not isinstance(space.root, Dict):
+        return None
+    constants = dict(space.root.items)
+    for name in EPOCH_NAMES:
+        epochs = constants.get(name)
+        if isinstance(epochs, int) and not isinstance(epochs, bool) and epochs >= 1:
+            return epochs
+    return None
 
 
 def _earlier_runs(given: WarmStart) -> list[TuneResult]:

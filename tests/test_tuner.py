@@ -106,6 +106,22 @@ def test_all_trials_complete_and_the_best_is_found() -> None:
     assert best.reports[0].metrics["tenth"] == 0.1
 
 
+def test_a_constant_number_of_epochs_is_the_resource_of_a_full_trial() -> None:
+    @args(x=Real(0.0, 1.0), epochs=9)
+    def train(args, reporter):
+        for epoch in reporter.epochs(args.epochs):
+            reporter(loss=args.x / (epoch + 1))
+
+    by_name = tune(train, metric="loss", num_trials=12, searcher="random", scheduler="asha")
+    said = tune(train, metric="loss", num_trials=12, searcher="random", scheduler="asha", max_resource=9)
+    resources = [trial.resource for trial in by_name.trials]
+    assert resources == [trial.resource for trial in said.trials]
+    assert max(resources) == 9 and min(resources) == 1
+    searched = train.update(epochs=Int(1, 9))
+    with pytest.raises(OptionError, match="max_resource"):  # no constant: nothing is guessed
+        tune(searched, metric="loss", num_trials=2, scheduler="asha")
+
+
 def test_decorated_function_brings_its_space() -> None:
     tuned = args(**SPACE)(train)
     assert configs(tune(tuned, metric="loss", num_trials=5)) == configs(quick())
