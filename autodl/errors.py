@@ -108,3 +108,7 @@ class StorageError(AutoDLError, OSError):
 
 class PredictorFormatError(AutoDLError, ValueError):
     """A saved predictor is damaged, was tampered with, or comes from a newer version."""
+
+
+class PlanError(AutoDLError, RuntimeError):
+    """A network with open decisions is run without a plan, or with one that does not fit it."""
