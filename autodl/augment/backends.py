@@ -1,0 +1,17 @@
+"""Which implementation of the ops runs."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from autodl.augment.torch_ops import torch_ops
+from autodl.errors import UnknownNameError
+
+BACKENDS = ("auto", "torch", "numba", "pil")
+
+
+def run_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None, backend: str) -> Tensor:
+    """`apply_ops` on checked arguments."""
+    if backend not in BACKENDS:
+        raise UnknownNameError("backend", backend, BACKENDS)
+    return torch_ops(images, ops, magnitudes, places)
