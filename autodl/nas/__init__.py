@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from autodl.nas.bn_recalibration import recalibrate, statistics_kept
 from autodl.nas.choices import FixedInputs, InputChoice, OpChoice, Repeat
+from autodl.nas.data import NASData
 from autodl.nas.decisions import Arch, Decision
+from autodl.nas.distributions import Distribution, Gumbel, Independent, Uniform
 from autodl.nas.elastic import Elastic, ElasticModule
 from autodl.nas.elastic_layers import ElasticBatchNorm2d, ElasticConv2d, ElasticLinear
+from autodl.nas.evaluators import Evaluation, Evaluator, Predictor, SharedWeights, Trained
+from autodl.nas.fitting import FitOptions
+from autodl.nas.lstm_controller import LSTMController
 from autodl.nas.plans import (
     Chosen,
     DecisionModule,
@@ -18,29 +24,53 @@ from autodl.nas.plans import (
     Weighted,
     active,
 )
+from autodl.nas.population import Population
+from autodl.nas.result import NASResult, Record
 from autodl.nas.space import Space
+from autodl.nas.strategy import Budget, Callback, Run, Strategy
 
 __all__ = [
     "Arch",
+    "Budget",
+    "Callback",
     "Chosen",
     "Decision",
     "DecisionModule",
+    "Distribution",
     "Elastic",
     "ElasticBatchNorm2d",
     "ElasticConv2d",
     "ElasticLinear",
     "ElasticModule",
+    "Evaluation",
+    "Evaluator",
+    "FitOptions",
     "FixedInputs",
     "Gate",
     "Gated",
+    "Gumbel",
+    "Independent",
     "InputChoice",
+    "LSTMController",
     "Mask",
+    "NASData",
+    "NASResult",
     "OneHot",
     "OpChoice",
     "Plan",
+    "Population",
+    "Predictor",
+    "Record",
     "Repeat",
+    "Run",
+    "SharedWeights",
     "Soft",
     "Space",
+    "Strategy",
+    "Trained",
+    "Uniform",
     "Weighted",
     "active",
+    "recalibrate",
+    "statistics_kept",
 ]

@@ -23,10 +23,11 @@ def count(decisions: Decisions) -> int:
     Decisions that do not depend on each other multiply; within a group that does, every
     assignment of the deciding labels is tried.
     """
-    return math.prod(_count_group(group) for group in _groups(decisions))
+    return math.prod(_count_group(group) for group in groups(decisions))
 
 
-def _groups(decisions: Decisions) -> list[dict[str, Decision]]:
+def groups(decisions: Decisions) -> list[dict[str, Decision]]:
+    """Decisions dealt out so that none depends on one of another group."""
     group_of: dict[str, set[str]] = {}
     for label, decision in decisions.items():
         together = {label}.union(*(group_of[parent] for parent in parents(decision)))
@@ -36,10 +37,15 @@ def _groups(decisions: Decisions) -> list[dict[str, Decision]]:
     return [{label: decisions[label] for label in decisions if label in g} for g in distinct.values()]
 
 
-def _count_group(group: Decisions) -> int:
+def heads_of(group: Decisions) -> dict[str, Decision]:
+    """The decisions that others depend on."""
     deciding = set().union(*map(parents, group.values()))
-    heads = {label: decision for label, decision in group.items() if label in deciding}
-    leaves = [decision for label, decision in group.items() if label not in deciding]
+    return {label: decision for label, decision in group.items() if label in deciding}
+
+
+def _count_group(group: Decisions) -> int:
+    heads = heads_of(group)
+    leaves = [decision for label, decision in group.items() if label not in heads]
     return sum(
         math.prod(len(leaf.choices) for leaf in leaves if leaf.is_active(arch)) for arch in every_arch(heads)
     )

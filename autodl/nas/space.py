@@ -53,7 +53,7 @@ class Space:
         self._decisions = collect(found_decisions(self._build(0)))
         if not self._decisions:
             raise SpaceError(
-                "the network leaves nothing open; put an OpChoice, InputChoice, Repeat or elastic layer into it"
+                "the network leaves nothing open; put an OpChoice, InputChoice, Repeat or elastic layer in"
             )
 
     def _build(self, seed: int) -> nn.Module:
