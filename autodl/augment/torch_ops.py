@@ -30,8 +30,6 @@ def torch_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | 
             rows = rows.to(device)
             centres = None if places is None else places.to(device)[rows]
             result[rows] = _cutout(images[rows], magnitudes[rows], centres)
-                images[rows], magnitudes[rows], None if places is None else places.to(device)[rows]
-            )
         elif kind == "colour":
             for part in rows.to(device).split(chunk):
                 result[part] = COLOUR_OPS[name](images[part], magnitudes[part])
