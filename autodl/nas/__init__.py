@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodl.nas.bn_recalibration import recalibrate, statistics_kept
-from autodl.nas.choices import FixedInputs, InputChoice, OpChoice, Repeat
+from autodl.nas.choices import FixedInputs, InputChoice, OpChoice
 from autodl.nas.data import NASData
 from autodl.nas.decisions import Arch, Decision
 from autodl.nas.distributions import Distribution, Gumbel, Independent, Uniform
@@ -25,6 +25,7 @@ from autodl.nas.plans import (
     active,
 )
 from autodl.nas.population import Population
+from autodl.nas.repeat import Repeat
 from autodl.nas.result import NASResult, Record
 from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run, Strategy

@@ -1,4 +1,4 @@
-"""Decisions between modules, between inputs, and on the number of blocks."""
+"""Decisions between modules, and between inputs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from autodl.errors import PlanError, SpaceError
 from autodl.nas.decisions import Conjunction, Decision, When
-from autodl.nas.elastic import Elastic
-from autodl.nas.gates import gated
+from autodl.nas.mixing import mix, run_gated
 from autodl.nas.plans import Chosen, DecisionModule, Gate, check_weights, position
 from autodl.spaces import Value
 
@@ -78,38 +77,8 @@ class OpChoice(DecisionModule):
             return self.candidates[position(self.label, self.names, selection.value)](*args, **kwargs)
         runs = [partial(module, *args, **kwargs) for module in self.candidates]
         if isinstance(selection, Gate):
-            return _gated(self.label, runs, selection)
+            return run_gated(self.label, runs, selection)
         return mix(self.label, runs, selection.weights)
-
-
-def _gated(label: str, runs: Sequence[Callable[[], Tensor]], gate: Gate) -> Tensor:
-    check_weights(label, len(runs), gate.probs)
-    if not all(0 <= number < len(runs) for number in (gate.active, *gate.inactive)):
-        raise PlanError(f"{label!r} has {len(runs)} choices; the plan's gates are {gate}")
-    return gated(runs, gate.probs, gate.active, gate.inactive, recompute=gate.recompute)
-
-
-def mix(label: str, runs: Sequence[Callable[[], Tensor]], weights: Tensor) -> Tensor:
-    """The weighted sum of outputs; those with a weight of exactly 0 are not computed.
-
-    Args:
-        label: for messages.
-        runs: computes each output.
-        weights: (outputs,).
-
-    Raises:
-        PlanError: not one weight for each output, or all are 0.
-    """
-    numbers = check_weights(label, len(runs), weights)
-    total: Tensor | None = None
-    for number, run in enumerate(runs):
-        if numbers[number] != 0:
-            output = run()
-            part = weights[number].to(output.device) * output
-            total = part if total is None else total + part
-    if total is None:
-        raise PlanError(f"all weights of the plan for {label!r} are 0")
-    return total
 
 
 class FixedInputs(nn.Module):
@@ -242,7 +211,7 @@ class InputChoice(DecisionModule):
             for subset in self.subsets
         ]
         if isinstance(selection, Gate):
-            return _gated(self.label, runs, selection)
+            return run_gated(self.label, runs, selection)
         return mix(self.label, runs, selection.weights)
 
     def _any_number(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -255,66 +224,7 @@ class InputChoice(DecisionModule):
                 continue
             runs = [partial(torch.zeros_like, tensor), partial(torch.clone, tensor)]
             if isinstance(selection, Gate):
-                used.append(_gated(bit, runs, selection))
+                used.append(run_gated(bit, runs, selection))
             elif check_weights(bit, 2, selection.weights)[1] != 0:
                 used.append(selection.weights[1].to(tensor.device) * tensor)
         return reduced(used, "sum", inputs[0])
-
-
-class Repeat(DecisionModule):
-    """The first so many of a row of blocks.
-
-    Args:
-        block: makes block i.
-        depth: how many run; mixtures of depths need blocks that keep the shape.
-
-    Example:
-        >>> body = Repeat(lambda i: nn.Linear(4, 4), depth=Elastic([1, 2], label="depth"))
-        >>> len(body.blocks)
-        2
-    """
-
-    def __init__(self, block: Callable[[int], nn.Module], *, depth: Elastic) -> None:
-        super().__init__()
-        if min(depth.sizes) < 0:
-            raise SpaceError(f"Repeat {depth.label!r}: a depth is at least 0, got {min(depth.sizes)}")
-        self.depth = depth
-        self.when = depth.when
-        self.blocks = nn.ModuleList(block(number) for number in range(max(depth.sizes)))
-
-    def decisions(self) -> tuple[Decision, ...]:
-        """The depth."""
-        return (self.depth.decision,)
-
-    def guards(self) -> Iterable[tuple[nn.Module, Conjunction]]:
-        """Block i runs at depths above i."""
-        depth = self.depth
-        for number, block in enumerate(self.blocks):
-            deeper = tuple(c for c, size in zip(depth.choices, depth.sizes, strict=True) if size > number)
-            # A block that every depth has does not depend on the decision.
-            yield block, () if len(deeper) == len(depth.choices) else ((depth.label, deeper),)
-
-    def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
-        """A plain row of blocks."""
-        return nn.Sequential(*self.blocks[: self.depth.size_of(arch[self.depth.label])])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The output of the last block that runs."""
-        selection = self.selection(self.depth.label)
-        if isinstance(selection, Gate):
-            raise PlanError(f"{self.depth.label!r} is a depth, which gates cannot choose; use Soft or OneHot")
-        if isinstance(selection, Chosen):
-            for block in self.blocks[: self.depth.size_of(selection.value)]:
-                x = block(x)
-            return x
-        numbers = check_weights(self.depth.label, len(self.depth.sizes), selection.weights)
-        used = [size for size, number in zip(self.depth.sizes, numbers, strict=True) if number != 0]
-        outputs = [x]
-        for block in self.blocks[: max(used, default=0)]:
-            outputs.append(block(outputs[-1]))
-        runs = [partial(_get, outputs, size) for size in self.depth.sizes]
-        return mix(self.depth.label, runs, selection.weights)
-
-
-def _get(outputs: Sequence[Tensor], number: int) -> Tensor:
-    return outputs[number]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -152,7 +153,9 @@ class Predictor:
 
     def fit(self, archs: Sequence[Mapping[str, Value]], metrics: Iterable[float]) -> Predictor:
         """Learn from evaluated architectures; returns itself."""
-        self.model.fit(one_hot(self.space, archs), np.asarray(list(metrics), dtype=float))
+        with warnings.catch_warnings():  # of a length scale at its bound: it is there to be met
+            warnings.simplefilter("ignore")
+            self.model.fit(one_hot(self.space, archs), np.asarray(list(metrics), dtype=float))
         self._is_fitted = True
         return self
 
