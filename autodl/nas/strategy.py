@@ -169,8 +169,9 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """The share of units that are done, 0..1."""
-        return min(1.0, self._done / self.units)
+        """The share of units that are done, or of the time that is up if that is more, 0..1."""
+        share = self._done / self.units
+        return min(1.0, share if self.seconds is None else max(share, self.elapsed / self.seconds))
 
     @property
     def is_over(self) -> bool:
