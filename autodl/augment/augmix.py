@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodl.augment.levels import AUGMIX_SCALE, op_indices
+from autodl.augment.op_table import OP_NAMES
 from autodl.augment.policy_base import BatchPolicy, shares
 from autodl.augment.stages import IDENTITY, Stage, apply_stages
 from autodl.checks import check_whole, is_whole
@@ -116,16 +117,22 @@ class AugMix(BatchPolicy):
         return result.round_().clamp_(0, 255).to(torch.uint8)
 
     def captions(self, stages: tuple[Stage, ...], number: int) -> list[str]:
-        """For each image its chains with their weights: ``"0.42 Rotate 7°, Equalize + 0.1 ShearX 0.03"``."""
+        """For each image its chains and their shares: ``"58% original + 31% Rotate→Equalize + ..."``."""
         mixed = stages[0]
         assert isinstance(mixed, MixedStage) and mixed.shares is not None
-        chains = super().captions(stages, self.width * number)
-        lines = []
-        for image in range(number):
-            weights = mixed.shares[1:, image].tolist()
-            parts = [f"{w:.2f} {chains[chain * number + image]}" for chain, w in enumerate(weights)]
-            lines.append(" + ".join(parts))
-        return lines
+        percent = [[f"{share:.0%}" for share in row] for row in mixed.shares.T.tolist()]
+        names = [[OP_NAMES[op] for op in chain if op != IDENTITY] for chain in self._chains(stages)]
+        return [
+            " + ".join(
+                [f"{row[0]} original"]
+                + [f"{row[1 + i]} {'→'.join(names[i * number + image])}" for i in range(self.width)]
+            )
+            for image, row in enumerate(percent)
+        ]
+
+    def _chains(self, stages: tuple[Stage, ...]) -> list[list[int]]:
+        chains: list[list[int]] = torch.stack([stage.ops for stage in stages], dim=1).tolist()
+        return chains
 
     def op_weights(self) -> dict[str, float]:
         """Equal shares."""

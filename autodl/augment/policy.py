@@ -20,6 +20,9 @@ from autodl.errors import OptionError, UnknownNameError
 _SHOWN = 8
 """Sub-policies that a `repr` shows in full."""
 
+_KEPT_SIZES = 64
+"""Image sizes for which magnitudes are kept: a data set of photographs has one an image."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpStep:
@@ -100,7 +103,7 @@ class Policy(BatchPolicy):
         checked = tuple(_sub_policy(number, steps) for number, steps in enumerate(sub_policies))
         object.__setattr__(self, "sub_policies", checked)
         object.__setattr__(self, "weights", _checked_weights(weights, len(checked)))
-        object.__setattr__(self, "_steps", _StepTable.of(checked))
+        object.__setattr__(self, "_steps", _StepTable(checked))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.sub_policies, self.weights)
@@ -139,17 +142,14 @@ class Policy(BatchPolicy):
     def draw(self, number: int, size: tuple[int, int], generator: torch.Generator) -> tuple[Stage, ...]:
         """A sub-policy for each image, which of its ops are carried out, and their signs."""
         table: _StepTable = self._steps  # type: ignore[attr-defined]
-        depth = table.ops.shape[1]
+        depth = len(table.ops)
         if depth == 0:
             return ()
         chosen = self._choose(number, generator)
-        fires = torch.rand(depth, number, generator=generator) < table.probabilities[chosen].T
+        fires = torch.rand(depth, number, generator=generator) < table.probabilities[:, chosen]
         signs = torch.randint(2, (depth, number), generator=generator)
-        fixed = table.signs[chosen].T
-        signs = torch.where(fixed == 0, signs, (fixed + 1) // 2)
-        ops = table.ops[chosen].T
-        magnitudes = signed_magnitudes(ops, table.strengths[chosen].T, signs, size)
-        fired = torch.where(fires, ops, IDENTITY)
+        magnitudes = table.magnitudes(size)[signs, torch.arange(depth)[:, None], chosen]
+        fired = torch.where(fires, table.ops[:, chosen], IDENTITY)
         places = [draw_places(number, generator) if table.has_cutout else None for _ in range(depth)]
         return tuple(map(Stage, fired, magnitudes, places))
 
@@ -181,29 +181,33 @@ class Policy(BatchPolicy):
         return cls(**data)
 
 
-@dataclass(frozen=True, slots=True)
 class _StepTable:
-    """The steps as tensors (sub-policies, depth); short sub-policies end in Identity."""
+    """The steps as tensors (depth, sub-policies); short sub-policies end in Identity."""
 
-    ops: Tensor
-    probabilities: Tensor
-    strengths: Tensor
-    signs: Tensor
-    has_cutout: bool
-
-    @classmethod
-    def of(cls, sub_policies: tuple[tuple[OpStep, ...], ...]) -> _StepTable:
+    def __init__(self, sub_policies: tuple[tuple[OpStep, ...], ...]) -> None:
         depth = max(map(len, sub_policies), default=0)
         nothing = OpStep("Identity", 0.0, 0.0)
         rows = [[*steps, *[nothing] * (depth - len(steps))] for steps in sub_policies]
-        shape = (len(rows), depth)
-        return cls(
-            torch.tensor([[OP_INDEX[s.op] for s in row] for row in rows], dtype=torch.int64).view(shape),
-            torch.tensor([[s.probability for s in row] for row in rows]).view(shape),
-            torch.tensor([[s.strength for s in row] for row in rows]).view(shape),
-            torch.tensor([[s.sign for s in row] for row in rows], dtype=torch.int64).view(shape),
-            any(step.op == "Cutout" for steps in sub_policies for step in steps),
-        )
+        columns = [[row[i] for row in rows] for i in range(depth)]
+        shape = (depth, len(rows))
+        ops = [[OP_INDEX[step.op] for step in column] for column in columns]
+        self.ops = torch.tensor(ops, dtype=torch.int64).view(shape)
+        self.probabilities = torch.tensor([[s.probability for s in c] for c in columns]).view(shape)
+        self.strengths = torch.tensor([[s.strength for s in c] for c in columns]).view(shape)
+        self.signs = torch.tensor([[s.sign for s in c] for c in columns], dtype=torch.int64).view(shape)
+        self.has_cutout = any(step.op == "Cutout" for steps in sub_policies for step in steps)
+        self._sizes: dict[tuple[int, int], Tensor] = {}
+
+    def magnitudes(self, size: tuple[int, int]) -> Tensor:
+        """(2, depth, sub-policies) magnitudes where the sign's coin shows 0 and 1."""
+        if size not in self._sizes:
+            if len(self._sizes) >= _KEPT_SIZES:
+                self._sizes.clear()
+            coins = torch.tensor([0, 1])[:, None, None].expand(2, *self.ops.shape)
+            signs = torch.where(self.signs == 0, coins, (self.signs + 1) // 2)
+            ops, strengths = self.ops.expand_as(signs), self.strengths.expand_as(signs)
+            self._sizes[size] = signed_magnitudes(ops, strengths, signs, size)
+        return self._sizes[size]
 
 
 def _step_text(step: OpStep) -> str:

@@ -35,17 +35,23 @@ def show_policy(policy: BatchPolicy, images: Tensor, seed: int = 0, *, draws: in
     check_whole("draws", draws)
     if draws > MOST_DRAWS:
         raise OptionError(f"draws must be in 1..{MOST_DRAWS}, got {draws}")
+    columns = _draw(policy, batch, seed, draws)
+    lines = max(len(_lines(caption)) for _, captions in columns for caption in captions)
     weights = policy.op_weights()
-    # Heights in inches: an image as wide as its column, four lines of caption below it.
-    row = WIDE / (draws + 1) * batch.shape[-2] / batch.shape[-1] + 0.5
-    heights = [row * len(batch), 0.6 + 0.17 * max(1, len(weights))]
+    # Heights in inches: pictures as wide as their column with captions below, a title, the bars.
+    row = WIDE / len(columns) * batch.shape[-2] / batch.shape[-1] + 0.1 + 0.12 * lines
+    heights = [0.25 + row * len(batch), 0.6 + 0.17 * max(3, len(weights))]
     figure = Figure(figsize=(WIDE, sum(heights)), layout="constrained", facecolor=PAPER)
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
-    upper, lower = parts
-    upper.set_facecolor(PAPER)
-    lower.set_facecolor(PAPER)
-    _before_and_after(upper.subplots(len(batch), draws + 1, squeeze=False), policy, batch, seed)
-    _bars(lower.subplots(), weights)
+    for part in parts:
+        part.set_facecolor(PAPER)
+    grid = parts[0].subplots(len(batch), len(columns), squeeze=False)
+    for number, (images_, captions) in enumerate(columns):
+        for ax, image, caption in zip(grid[:, number], images_, captions, strict=True):
+            _picture(ax, image, caption)
+    for number, title in ((0, "before"), (1, "after")):
+        grid[0, number].set_title(title, color=MUTED, fontsize=9)
+    _bars(parts[1].subplots(), weights)
     return figure
 
 
@@ -56,23 +62,20 @@ def show_weights(weights: dict[str, float], *, width: float = WIDE) -> Figure:
         weights: share of each op, as `BatchPolicy.op_weights` gives them.
         width: of the figure in inches.
     """
-    figure, (ax,) = new_figure(width, 0.6 + 0.17 * max(1, len(weights)))
+    figure, (ax,) = new_figure(width, 0.6 + 0.17 * max(3, len(weights)))
     _bars(ax, weights)
     return figure
 
 
-def _before_and_after(rows: list[list[Axes]], policy: BatchPolicy, images: Tensor, seed: int) -> None:
+def _draw(policy: BatchPolicy, images: Tensor, seed: int, draws: int) -> list[tuple[Tensor, list[str]]]:
+    """The columns: images as they are, then `draws` times changed, with captions."""
     generator = torch_generator(seed, "show")
-    for ax, image in zip([row[0] for row in rows], images, strict=True):
-        _picture(ax, image, "")
-    rows[0][0].set_title("before", color=MUTED, fontsize=9)
-    for column in range(1, len(rows[0])):
+    columns = [(images, [""] * len(images))]
+    for _ in range(draws):
         stages = policy.draw(len(images), (images.shape[-2], images.shape[-1]), generator)
-        changed = policy.carry_out(images, stages)
-        captions = policy.captions(stages, len(images))
-        for row, image, caption in zip(rows, changed, captions, strict=True):
-            _picture(row[column], image, caption or "unchanged")
-    rows[0][1].set_title("after", color=MUTED, fontsize=9)
+        captions = [caption or "unchanged" for caption in policy.captions(stages, len(images))]
+        columns.append((policy.carry_out(images, stages), captions))
+    return columns
 
 
 def _picture(ax: Axes, image: Tensor, caption: str) -> None:
@@ -81,9 +84,13 @@ def _picture(ax: Axes, image: Tensor, caption: str) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
-    lines = caption.replace(" + ", "\n+ ").replace(", ", "\n").splitlines()
-    shown = [*lines[:3], "…"] if len(lines) > 4 else lines
-    ax.set_xlabel("\n".join(plain(line, 22) for line in shown), color=INK, fontsize=6.5, labelpad=2)
+    ax.set_xlabel("\n".join(plain(line, 22) for line in _lines(caption)), color=INK, fontsize=6.5, labelpad=2)
+
+
+def _lines(caption: str) -> list[str]:
+    """One op or chain a line, four lines at most."""
+    lines = caption.replace(" + ", "\n").replace(", ", "\n").splitlines()
+    return [*lines[:3], "…"] if len(lines) > 4 else lines
 
 
 def _bars(ax: Axes, weights: dict[str, float]) -> None:
@@ -93,10 +100,10 @@ def _bars(ax: Axes, weights: dict[str, float]) -> None:
         ax.text(0.5, 0.5, "This policy leaves images as they are.", ha="center", va="center", color=MUTED)
         return
     names, amounts = list(weights), list(weights.values())
-    bars = ax.barh(range(len(names)), amounts, height=0.7, color=GOOD)
+    bars = ax.barh(range(len(names)), amounts, height=0.75, color=GOOD)
     ax.bar_label(bars, [f"{amount:.0%}" for amount in amounts], padding=3, color=MUTED, fontsize=8)
     ax.set_yticks(range(len(names)), names, fontsize=8)
-    ax.invert_yaxis()
+    ax.set_ylim(max(3, len(names)) - 0.5, -0.5)  # the largest on top, bars of one height
     ax.grid(False)
     ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)
