@@ -1,0 +1,93 @@
+"""The compiled ops of the extra ``autodl[fast]``, for images on the CPU."""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodl.augment.geometry import fraction_bits
+from autodl.augment.layout import dense, is_interleaved, like, rows_of_bytes
+from autodl.augment.op_table import CUTOUT_FILL
+from autodl.errors import MissingDependencyError
+
+
+@cache
+def numba_installed() -> bool:
+    """Whether numba can be imported (it is not imported here: that takes half a second)."""
+    return find_spec("numba") is not None
+
+
+@cache
+def _kernels() -> ModuleType:
+    try:
+        from autodl.augment import numba_kernels  # noqa: PLC0415  # optional and slow to import
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the compiled augmentation needs numba: pip install 'autodl[fast]'"
+        ) from error
+    return numba_kernels
+
+
+@cache
+def compiled_before() -> bool:
+    """Whether an earlier process left the compiled ops on disk, so that they load in no time."""
+    if not numba_installed():
+        return False
+    kernels = _kernels()
+    stored = kernels.run_batch.stats.cache_path
+    source = Path(str(kernels.__file__)).stat().st_mtime
+    files = Path(stored).glob("numba_kernels.run_batch-*.nbc") if stored else ()
+    return any(file.stat().st_mtime >= source for file in files)
+
+
+@cache
+def compile_ops() -> float:
+    """Compile the ops, or load them from disk, once a process.
+
+    Returns:
+        Seconds that took: about ten the first time on a machine, half a second later.
+    """
+    started = time.perf_counter()
+    image = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
+    numba_ops(image, torch.zeros(1, dtype=torch.int64), torch.zeros(1), None)
+    return time.perf_counter() - started
+
+
+def numba_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None) -> Tensor:
+    """`autodl.augment.apply_ops` on checked arguments."""
+    kernels: Any = _kernels()
+    images = dense(images)
+    number, channels, height, width = images.shape
+    result = like(images)
+    if images.numel() == 0:
+        return result
+    magnitudes = magnitudes.to("cpu", torch.float32)
+    angles = magnitudes.double() * (math.pi / 180)
+    if places is None:
+        places = torch.full((1, 2), 0.5).expand(number, 2)
+    kernels.run_batch(
+        rows_of_bytes(images).numpy(),
+        rows_of_bytes(result).numpy(),
+        ops.cpu().contiguous().numpy(),
+        magnitudes.contiguous().numpy(),
+        torch.stack([angles.cos(), angles.sin()]).numpy(),
+        places.to("cpu", torch.float32).contiguous().numpy(),
+        _fill(channels),
+        (channels, height, width),
+        channels > 1 and is_interleaved(images),
+        fraction_bits(height, width),
+    )
+    return result
+
+
+@cache
+def _fill(channels: int) -> Any:
+    return torch.tensor(CUTOUT_FILL[channels], dtype=torch.uint8).numpy()
