@@ -3,7 +3,7 @@
 Sub-policies of one op are added one by one, each time the one that raises the expected reward most;
 then pairs take the place of single ops where they raise it further. What keeps chance out of it:
 
-* an op that is not in the policy yet comes in only where it raises the reward by two standard errors
+* an op that is not in the policy yet comes in only where it raises the reward by three standard errors
   more than the best sub-policy without it, and so does a pair;
 * the reward saturates: candidates within half an image of the best are equal to it, and the one
   under which theta is surest of the right class in its best draw is taken (a form of "least loss
@@ -45,6 +45,7 @@ MOST_FORWARDS = 166
 """Forward passes of each image of D_A: a sixth of the 1,000 of 200 trials of 5 draws."""
 _MOST_VETOED = 3
 _SIGNIFICANT = 2.0  # standard errors
+_CHOSEN = 3.0  # likewise, where the best of hundreds of candidates is looked at
 _TIE = 0.5  # images
 
 
@@ -159,7 +160,8 @@ def choose(bank: OpBank, allowed: Sequence[str], rounds: int) -> tuple[list[Step
         ((a, p, s), (b, q, t)) for (a, s), (b, t) in bank.pairs for p in PROBABILITIES for q in PROBABILITIES
     ]
     chosen = _with_pairs(bank, chosen, pairs)
-    if not _is_significant(_any_of_each(_mean_right(bank, chosen)) - _any_of_each(bank.plain.right)):
+    gain = _any_of_each(_mean_right(bank, chosen)) - _any_of_each(bank.plain.right)
+    if not _is_significant(gain, _CHOSEN):
         chosen = harmless(bank, allowed, rounds)
     return chosen, float(expected_any_of(_mean_right(bank, chosen)))
 
@@ -182,7 +184,7 @@ def _greedy(bank: OpBank, candidates: Sequence[Steps], rounds: int) -> list[Step
 
 
 def _with_pairs(bank: OpBank, chosen: list[Steps], pairs: Sequence[Steps]) -> list[Steps]:
-    """Pairs in place of single ops, one by one, as long as the reward rises by two standard errors."""
+    """Pairs in place of single ops, one by one, as long as the reward rises by three standard errors."""
     if not pairs:
         return chosen
     offered = torch.stack([bank.chance(steps).right for steps in pairs])
@@ -196,7 +198,7 @@ def _with_pairs(bank: OpBank, chosen: list[Steps], pairs: Sequence[Steps]) -> li
             index = int(reward.argmax())
             swaps.append((float(reward[index]), chosen.index(slot), index, with_each[index]))
         _, place, index, after = max(swaps, key=lambda swap: swap[0])
-        if not _is_significant(_any_of_each(after) - _any_of_each(now)):
+        if not _is_significant(_any_of_each(after) - _any_of_each(now), _CHOSEN):
             break
         chosen[place] = pairs[index]
     return chosen
@@ -232,7 +234,7 @@ def _best(right: Tensor, sure: Tensor, known: Tensor) -> int:
     usable = torch.ones_like(known)
     if not bool(known.all()):
         best, best_known = int(reward.argmax()), int(reward.masked_fill(~known, -math.inf).argmax())
-        if not _is_significant(each[best] - each[best_known]):
+        if not _is_significant(each[best] - each[best_known], _CHOSEN):
             usable = known
     reward = reward.masked_fill(~usable, -math.inf)
     tied = reward >= reward.max() - _TIE / right.shape[1]
@@ -245,9 +247,9 @@ def _any_of_each(chance: Tensor) -> Tensor:
     return 1 - (1 - chance) ** DRAWS
 
 
-def _is_significant(gain: Tensor) -> bool:
-    """Whether the mean of paired differences (n,) is above 0 by two standard errors."""
-    return float(gain.mean()) > _SIGNIFICANT * _standard_error(gain)
+def _is_significant(gain: Tensor, errors: float = _SIGNIFICANT) -> bool:
+    """Whether the mean of paired differences (n,) is above 0 by so many standard errors."""
+    return float(gain.mean()) > errors * _standard_error(gain)
 
 
 def _standard_error(values: Tensor) -> float:

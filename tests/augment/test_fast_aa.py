@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from autodl.augment.fast_aa import (
+    FastAAMethod,
+    as_policy_trial,
+    policy_of,
+    policy_space,
+    select_top,
+    sub_policies_of,
+    without_doubles,
+)
+from autodl.augment.search_result import PolicyTrial
+from autodl.errors import OptionError, UnknownNameError
+from autodl.trial import Report, Trial, TrialState
+
+
+def config(**changes: object) -> dict[str, object]:
+    space = policy_space(("Rotate", "Invert", "Brightness"))
+    return {**space.default, **changes}
+
+
+def trial(number: int, state: TrialState, value: float | None) -> Trial:
+    reports = []
+    if value is not None:
+        reports = [Report(number, config(), state, 1, value, value, {"any_of": value})]
+    return Trial(number, config(), state, reports)
+
+
+def test_thirty_numbers_make_five_sub_policies_of_two_ops() -> None:
+    space = policy_space(("Rotate", "Invert"))
+    assert len(space) == 30
+    policy = policy_of(space.default)
+    assert [len(steps) for steps in policy.sub_policies] == [2] * 5
+    assert sub_policies_of(space.default)[0][0][0] == "Rotate"
+
+
+def test_levels_are_those_of_the_published_files() -> None:
+    steps = sub_policies_of(config(op_0_0="Rotate", probability_0_0=0.3, level_0_0=0.25))[0][0]
+    assert steps == ("Rotate", 0.3, 0.5)
+    steps = sub_policies_of(config(op_0_0="Brightness", probability_0_0=1.0, level_0_0=0.0))[0][0]
+    assert steps == ("Brightness", 1.0, 1.0, -1)
+
+
+def test_the_largest_rewards_are_kept_best_first() -> None:
+    trials = [PolicyTrial(i, (), reward) for i, reward in enumerate([0.1, 0.9, 0.5, 0.9, 0.7])]
+    assert [t.trial_id for t in select_top(trials, 3)] == [1, 3, 4]
+    assert len(select_top(trials, 10)) == 5
+
+
+@pytest.mark.parametrize(
+    ("state", "value"),
+    [
+        (TrialState.RUNNING, 0.99),
+        (TrialState.STOPPED, 0.99),
+        (TrialState.FAILED, 0.99),
+        (TrialState.COMPLETED, None),
+        (TrialState.COMPLETED, math.nan),
+    ],
+)
+def test_trials_that_came_to_nothing_are_never_selected(state: TrialState, value: float | None) -> None:
+    assert as_policy_trial(trial(0, state, value)) is None
+    kept = as_policy_trial(trial(4, TrialState.COMPLETED, 0.5))
+    assert kept is not None and (kept.trial_id, kept.reward) == (4, 0.5)
+
+
+def test_an_ordered_pair_of_ops_counts_once_in_a_trial() -> None:
+    first = (("Rotate", 0.1, 0.2), ("Invert", 0.3, 0.0))
+    again = (("Rotate", 0.9, 0.9), ("Invert", 0.9, 0.9))
+    turned = (first[1], first[0])
+    assert without_doubles((first, again, turned, first)) == [first, turned]
+
+
+def test_bad_arguments_are_refused() -> None:
+    with pytest.raises(OptionError, match="trials"):
+        FastAAMethod(trials=0)
+    with pytest.raises(UnknownNameError, match="any_of"):
+        FastAAMethod(reward="top1")
