@@ -86,8 +86,13 @@ class ImageClassification:
             weights: "auto" (pretrained where they are here and help), "pretrained", None (random),
                 or the path of a weights file for `net`.
             optimizer: ``ad.optim.SGD(lr=ad.Real(...))`` and the like, or a name.
-            augment: "auto", "none", "crop", "standard" (crop and flip), "trivial"
-                (TrivialAugmentWide), or a callable ``(uint8 (b, c, h, w), generator) -> uint8``.
+            augment: "auto" (no policy, "trivial" and a policy searched for these images are compared
+                on held-out images and the winner is used, where time and images suffice for that);
+                "fast_aa" (search a policy and use it); "trivial" (TrivialAugmentWide), "rand"
+                (RandAugment), "uniform" (UniformAugment), "auto_augment", "augmix"; without a policy
+                "standard" (crop and flip), "crop", or "none" (None: the same); a policy of
+                `autodl.augment`, which crop and flip follow; or your own callable ``(uint8 (b, c, h,
+                w), generator) -> uint8``, which nothing follows.
             epochs: of every training; None: as many as fit the time.
             batch_size: images a step; None: from the number of images.
             input_size: side of what networks see, pixels; None: the images' own if small, else 224

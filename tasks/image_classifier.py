@@ -38,6 +38,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         predictor_: the trained ensemble.
         result_: the search (trials, best config); absent after `load`.
         data_: what was trained and validated on, with the audit; absent after `load`.
+        augmentation_: how images were augmented, and why; absent after `load`.
         validation_score_: the metric of the ensemble on images it has not seen.
         fit_seconds_: wall-clock seconds of the fit.
 
@@ -139,6 +140,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.predictor_ = outcome.predictor
         self.classes_ = image_request.class_array(outcome.data.class_map)
         self.result_, self.data_, self.selection_ = outcome.result, outcome.data, outcome.selection
+        self.augmentation_ = outcome.augmentation
         self.validation_score_ = outcome.selection.value
         self.fit_seconds_ = outcome.seconds
         self.history_ = image_inspect.history(outcome)
@@ -306,7 +308,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return image_inspect.leaderboard(self.history_)
 
     def fit_summary(self) -> dict[str, Any]:
-        """What the fit did, JSON-able: score, trials, ensemble, images, seconds."""
+        """What the fit did, JSON-able: score, trials, ensemble, augmentation, images, seconds."""
         self._check_fitted()
         return {k: copy.deepcopy(v) for k, v in self.history_.items() if k != "leaderboard"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,9 @@ from autodl.report import ProgressDisplay
 from autodl.result import TuneResult
 from autodl.schedulers import get_scheduler
 from autodl.searchers import PortfolioSearcher, get_searcher
+from autodl.tasks import run_file
+from autodl.tasks.augment_gate import GateJob, settle_augmentation, with_augmentation
+from autodl.tasks.augment_record import AugmentRecord
 from autodl.tasks.head_recipe import train_head_only
 from autodl.tasks.image_ensemble import Selection, assemble, select
 from autodl.tasks.image_plan import DataFacts, ImagePlan, Wishes, make_plan
@@ -119,6 +122,7 @@ class FitOutcome:
         result: the search.
         data: what was trained and validated on.
         selection: who predicts, and the validation predictions.
+        augmentation: how images were augmented, and why.
         seconds: wall-clock seconds of this call.
     """
 
@@ -126,6 +130,7 @@ class FitOutcome:
     result: TuneResult
     data: RunData
     selection: Selection
+    augmentation: AugmentRecord
     seconds: float
 
 
@@ -133,8 +138,11 @@ def fit_images(request: FitRequest) -> FitOutcome:
     """Fit as requested; see `autodl.ImageClassification.fit` for the errors."""
     with ProgressDisplay(request.verbosity) as display:
         data, plan = _read(request, display)
-        space = plan.space
         context = _context(request, data, plan)
+        augmentation = settle_augmentation(_gate_job(request, display), data, plan, context)
+        plan = with_augmentation(plan, augmentation)
+        context = replace(context, recipes=plan.recipes, policy=augmentation.policy)
+        space = plan.space
         executor = _executor(request, display)
         tuner = Tuner(
             ImageTrial(context),
@@ -162,7 +170,7 @@ def fit_images(request: FitRequest) -> FitOutcome:
         predictor = ImagePredictor(network, data.class_map, data.facts)
         seconds = time.time() - request.started_at
         display.message(_closing_words(selection, request.metric, seconds))
-    return FitOutcome(predictor, result, data, selection, seconds)
+    return FitOutcome(predictor, result, data, selection, augmentation, seconds)
 
 
 class ImageTrial:
@@ -254,6 +262,19 @@ def _context(request: FitRequest, data: RunData, plan: ImagePlan) -> TrialContex
         class_weights=class_weights(request.class_weight, data),
         shares=plan.shares,
         time_limit_s=request.time_limit_s,
+    )
+
+
+def _gate_job(request: FitRequest, display: ProgressDisplay) -> GateJob:
+    return GateJob(
+        asked=request.wishes.augment,
+        run=request.path,
+        begun=run_file.exists(request.path),
+        seed=request.seed,
+        time_limit_s=request.time_limit_s,
+        started_at=request.started_at,
+        num_trials=request.num_trials,
+        say=display.message,
     )
 
 

@@ -14,7 +14,8 @@ from autodl.errors import OptionError, UnknownNameError
 from autodl.models import known_networks, pretrained_networks
 from autodl.spaces import Categorical, ObjectSpec, Real, SearchSpace
 from autodl.spaces.nested import holds_space
-from autodl.tasks.network_choice import AUGMENTATIONS, default_batch_size
+from autodl.tasks.augment_choice import check_augment
+from autodl.tasks.network_choice import default_batch_size
 from autodl.tasks.options import Preset
 from autodl.tasks.trial_context import RECIPE_LABEL
 from autodl.trial import Config
@@ -127,11 +128,7 @@ def _check(wishes: Wishes) -> None:
     for name in net_names(wishes.net):
         if name not in known_networks():
             raise UnknownNameError("network", name, known_networks())
-    augment = wishes.augment
-    if isinstance(augment, str) and augment not in ("auto", *AUGMENTATIONS):
-        raise UnknownNameError("augment", augment, ("auto", *AUGMENTATIONS))
-    if not (augment is None or isinstance(augment, str) or callable(augment) or holds_space(augment)):
-        raise OptionError(f"augment takes a name or a callable (images, generator), got {augment!r}")
+    check_augment(wishes.augment)
     size = wishes.input_size
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 4):
         raise OptionError(f"input_size is a side in pixels, an integer >= 4, got {size!r}")

@@ -11,22 +11,14 @@ import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 
-from autodl.errors import OptionError
 from autodl.models import Classifier, build_network, wrap_module
+from autodl.tasks.augment_choice import mirrors
 from autodl.tasks.ensemble_network import NetworkSpec
 from autodl.tasks.feature_store import FeatureStore
 from autodl.tasks.run_data import RunData
 from autodl.tasks.trial_context import TrialContext
-from autodl.training import (
-    Augmentation,
-    PadCropFlip,
-    RandomResizedCropFlip,
-    TrivialAugment,
-    train_head,
-)
+from autodl.training import train_head
 from autodl.trial import Config
-
-AUGMENTATIONS = ("none", "crop", "standard", "trivial")
 
 
 @dataclass(frozen=True)
@@ -36,8 +28,9 @@ class WholeNetwork:
     Attributes:
         net: a network's name, a module, or the arguments of one (``{"name": ..., **options}``).
         optimizer: parameter groups to an optimizer.
-        augment: a name of `AUGMENTATIONS` or an augmentation.
-        flip: whether a mirrored image keeps its class (used by "standard" and "trivial").
+        augment: a name of `autodl.tasks.augment_choice.AUGMENTATIONS`, a policy, another augmentation,
+            or None.
+        flip: whether a mirrored image keeps its class (used by "standard" and after policies).
         cutout: part of the side that a grey square covers, in [0, 1).
         label_smoothing: in [0, 1).
         mixup: alpha, 0 = off.
@@ -109,29 +102,9 @@ def start_from_linear_probe(
     net.head.load_state_dict(head.state_dict())
 
 
-def make_augmentation(values: WholeNetwork, input_size: int, cache_size: int) -> Augmentation | None:
-    """The augmentation a config names.
-
-    Raises:
-        OptionError: no such name.
-    """
-    if not isinstance(values.augment, str):
-        return values.augment  # type: ignore[no-any-return]  # the caller's own, or None
-    if values.augment == "none":
-        return None
-    if values.augment not in AUGMENTATIONS:
-        raise OptionError(f"unknown augment {values.augment!r}; known: {', '.join(AUGMENTATIONS)}")
-    flip = flips_allowed(values)
-    if cache_size > input_size:
-        base: Augmentation = RandomResizedCropFlip(input_size, flip=flip)
-    else:
-        base = PadCropFlip(pad=max(1, input_size // 8), cutout=round(values.cutout * input_size), flip=flip)
-    return TrivialAugment(then=base) if values.augment == "trivial" else base
-
-
 def flips_allowed(values: WholeNetwork) -> bool:
     """Whether training mirrors images, so that predictions may, too."""
-    return values.flip and isinstance(values.augment, str) and values.augment in ("standard", "trivial")
+    return values.flip and mirrors(values.augment)
 
 
 def default_batch_size(num_images: int) -> int:

@@ -13,6 +13,8 @@ from torch import nn
 from autodl.executors.cutoff import TrialInterrupted
 from autodl.models import Classifier
 from autodl.rng import derive_seed
+from autodl.spaces import SearchSpace
+from autodl.tasks.augment_choice import base_augmentation, make_augmentation
 from autodl.tasks.ensemble_network import NetworkSpec
 from autodl.tasks.member import Member
 from autodl.tasks.network_choice import (
@@ -21,12 +23,12 @@ from autodl.tasks.network_choice import (
     build_net,
     default_batch_size,
     flips_allowed,
-    make_augmentation,
     start_from_linear_probe,
 )
 from autodl.tasks.run_data import RunData
 from autodl.tasks.trial_context import TrialContext, TrialReporter, monotonic_deadline, planned_epochs
 from autodl.training import (
+    Augmentation,
     EpochResult,
     PixelBatches,
     PrecisionPlan,
@@ -107,7 +109,7 @@ def _train(  # the parts of one training, made by the caller
             preprocess=preprocess,
             optimizer_factory=values.optimizer,
             options=_options(context, values, epochs, batch_size, speed),
-            augmentation=make_augmentation(values, spec.preprocessing.input_size, data.pixels.shape[1]),
+            augmentation=_augmentation(context, values, spec.preprocessing.input_size, data.pixels.shape[1]),
             metric=context.metric,
             class_weight=None if context.class_weights is None else np.asarray(context.class_weights),
             seed=reporter.seed,
@@ -116,6 +118,27 @@ def _train(  # the parts of one training, made by the caller
             deadline=deadline,
             checkpoint=ThrottledCheckpoints(reporter),
         )
+
+
+def images_per_s(context: TrialContext, data: RunData, seed: int) -> float:
+    """Measured training speed of the default network of a context's first recipe."""
+    recipe = dict(next(iter(context.recipes.values())))
+    config = SearchSpace(recipe).default
+    values = WholeNetwork(**context.values(config, **build_arguments(data)))
+    net, spec = build_net(context, config, values, data, seed=seed)
+    rows = data.training_rows()
+    size = context.batch_size or default_batch_size(len(rows))
+    batches = PixelBatches(data.pixels, data.labels, rows, size)
+    preprocess = Preprocess.of(spec.preprocessing)
+    speed = _measure(net.to(pick_device()), batches, preprocess, context.training.precision, in_a_hurry=True)
+    return speed.plan.images_per_s or 1.0
+
+
+def _augmentation(
+    context: TrialContext, values: WholeNetwork, input_size: int, cache_size: int
+) -> Augmentation | None:
+    base = base_augmentation(input_size, cache_size, flip=flips_allowed(values), cutout=values.cutout)
+    return make_augmentation(values.augment, base, cache_size, context.policy)
 
 
 class Ending:

@@ -183,6 +183,30 @@ def prepare(
     return data
 
 
+def write_part(data: RunData, rows: NDArray[np.int64], directory: Path) -> RunData:
+    """A run's data with some of its images only, in a directory of its own.
+
+    Args:
+        data: the whole.
+        rows: (m,) those to keep; the others' audit is kept, too.
+        directory: created.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    part = replace(
+        data,
+        pixels=np.take(data.pixels, rows, axis=0),
+        labels=data.labels[rows],
+        folds=data.folds[rows],
+        names=tuple(data.names[row] for row in rows),
+    )
+    try:
+        PixelCache.write(directory, part.pixels)
+        _write(part, directory)
+    except OSError as error:
+        raise StorageError(f"cannot write a part of the run's data to {directory}: {error}") from error
+    return part
+
+
 def _classes(labels: list[object], origin: str, audit: AuditReport) -> ClassMap:
     """The classes of the images that can be read.
 

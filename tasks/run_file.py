@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from autodl.augment import BatchPolicy, policy_from_json
 from autodl.errors import JournalError, OptionError
 from autodl.journal import read_journal
 
@@ -42,7 +43,13 @@ def write(path: Path, params: Mapping[str, Any]) -> None:
 _NOT_PLAIN = object()
 
 
+POLICY_KEY = "autodl.augment"
+"""Key under which a policy's own document stands."""
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, BatchPolicy):
+        return {POLICY_KEY: json.loads(value.to_json())}
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, timedelta):
@@ -70,11 +77,11 @@ def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
     try:
         document = json.loads((path / FILE).read_text())
         version = document["version"]
-        params: dict[str, Any] = dict(document["params"])
+        params = {name: _restored(value) for name, value in document["params"].items()}
         left_out = [name for name in document["left_out"] if name not in changes]
     except FileNotFoundError as error:
         raise JournalError(f"there is no run to resume at {path}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalError(f"{path / FILE} is damaged: {error}") from error
     if not isinstance(version, int) or version > VERSION:
         raise JournalError(
@@ -85,6 +92,13 @@ def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
         raise OptionError(f"the run at {path} was started with objects of your own; pass them again: {names}")
     params |= {**changes, "path": str(path)}
     return params
+
+
+def _restored(value: Any) -> Any:
+    """A policy from its document; anything else as it is."""
+    if isinstance(value, dict) and value.keys() == {POLICY_KEY}:
+        return policy_from_json(json.dumps(value[POLICY_KEY]))
+    return value
 
 
 def rest_of(path: Path, time_limit_s: float) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from autodl.augment import Policy
 from autodl.spaces import Categorical
 from autodl.spaces.nested import build
 from autodl.spaces.objects import accepts
@@ -63,6 +64,7 @@ class TrialContext:
         class_weights: weight of each class in the loss; None: equal.
         shares: part of the run's time that the first, second, ... trial may plan for.
         time_limit_s: the run's time limit in seconds; None: no limit.
+        policy: the augmentation policy that was found for the data; None: there is none.
     """
 
     cache: Path
@@ -75,6 +77,7 @@ class TrialContext:
     class_weights: tuple[float, ...] | None
     shares: tuple[float, ...]
     time_limit_s: float | None
+    policy: Policy | None = None
 
     @property
     def in_a_hurry(self) -> bool:

@@ -25,6 +25,7 @@ from autodl.cli.options import (
 )
 from autodl.cli.runs import JOURNAL, new_run_path
 from autodl.cli.session import say, session
+from autodl.errors import OptionError
 
 NETWORKS, SEARCH, LIMITS = "Networks and training", "Search", "Limits"
 
@@ -66,7 +67,12 @@ def fit(  # noqa: PLR0913  # one option for each argument of the Python API
         str | None, typer.Option(help="Its name, e.g. SGD.", show_default=False, rich_help_panel=NETWORKS)
     ] = None,
     augment: Annotated[
-        str, typer.Option(help="auto, none, crop, standard or trivial.", rich_help_panel=NETWORKS)
+        str,
+        typer.Option(
+            help="auto (compares), fast_aa (searches a policy), trivial, rand, uniform, auto_augment, "
+            "augmix, standard, crop, none; or a policy's JSON file.",
+            rich_help_panel=NETWORKS,
+        ),
     ] = "auto",
     epochs: Annotated[
         int | None,
@@ -137,7 +143,7 @@ def fit(  # noqa: PLR0913  # one option for each argument of the Python API
             "net": _one_or_all(net),
             "weights": _or_none(weights),
             "optimizer": optimizer,
-            "augment": augment,
+            "augment": _policy_or_name(augment),
             "epochs": epochs,
             "batch_size": batch_size,
             "input_size": input_size,
@@ -192,6 +198,23 @@ def _one_or_all(names: list[str] | None) -> str | list[str] | None:
     if not names:
         return None
     return names[0] if len(names) == 1 else names
+
+
+def _policy_or_name(value: str) -> Any:
+    """A policy where a JSON file is named.
+
+    Raises:
+        OptionError: the file cannot be read, or holds no policy.
+    """
+    if not value.lower().endswith(".json"):
+        return value
+    from autodl.augment import policy_from_json  # noqa: PLC0415  # torch takes seconds to import
+
+    try:
+        text = Path(value).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"--augment: the policy file {value} cannot be read: {error}") from error
+    return policy_from_json(text)
 
 
 def _or_none(value: str) -> str | None:

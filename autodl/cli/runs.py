@@ -149,6 +149,7 @@ def open_run(path: Path) -> ImageClassifier:
     # The task brings torch, which takes seconds to import.
     from autodl import ImageClassifier  # noqa: PLC0415
     from autodl.errors import UnknownNameError  # noqa: PLC0415
+    from autodl.tasks.augment_record import AugmentRecord  # noqa: PLC0415
     from autodl.tasks.image_ensemble import assemble, select  # noqa: PLC0415
     from autodl.tasks.image_fit import FitOutcome  # noqa: PLC0415
     from autodl.tasks.image_predictor import ImagePredictor  # noqa: PLC0415
@@ -169,7 +170,8 @@ def open_run(path: Path) -> ImageClassifier:
         selection, result.checkpoint_dir, lambda member: build_body(member.network), _weights_of(path)
     )
     predictor = ImagePredictor(network, data.class_map, data.facts)
-    outcome = FitOutcome(predictor, result, data, selection, result.seconds)
+    augmentation = AugmentRecord.read(path) or AugmentRecord("auto", None, "no record was kept")
+    outcome = FitOutcome(predictor, result, data, selection, augmentation, result.seconds)
     return ImageClassifier(metric=metric.name)._adopt(outcome)
 
 

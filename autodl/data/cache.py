@@ -59,6 +59,16 @@ class PixelCache:
             raise DataError(f"{file} is no pixel cache: {pixels.dtype} of shape {pixels.shape}; delete it")
         return cls(folder, pixels)
 
+    @staticmethod
+    def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+        """Write a cache of pixels that are decoded already, for `open`.
+
+        Args:
+            path: a folder that is there.
+            pixels: (n, size, size, 3) uint8.
+        """
+        np.save(Path(path) / _PIXELS, pixels, allow_pickle=False)
+
     def __len__(self) -> int:
         return len(self.pixels)
 

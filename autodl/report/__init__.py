@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autodl.report.content import Audit as Audit
     from autodl.report.content import AuditIssue as AuditIssue
+    from autodl.report.content import AugmentationUse as AugmentationUse
     from autodl.report.content import Confusion as Confusion
     from autodl.report.content import Fact as Fact
     from autodl.report.content import Mistake as Mistake
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Audit": "content",
     "AuditIssue": "content",
+    "AugmentationUse": "content",
     "Confusion": "content",
     "Fact": "content",
     "Importances": "importance",
@@ -57,6 +59,7 @@ _HOME = {
 __all__ = [
     "Audit",
     "AuditIssue",
+    "AugmentationUse",
     "Confusion",
     "Fact",
     "Importances",

@@ -137,6 +137,27 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class AugmentationUse:
+    """How training images were augmented.
+
+    Attributes:
+        note: what was used, and why.
+        arms: what was compared, best first; None: nothing was.
+        op_weights: op -> share in [0, 1] of what the policy does, largest first.
+        picture: images before and after, a PNG or JPEG file; b"" for none.
+        picture_alt: what it shows, in a sentence.
+        policy: the policy's document, to be used elsewhere; "" for none.
+    """
+
+    note: str
+    arms: Table | None = None
+    op_weights: Mapping[str, float] = field(default_factory=dict)
+    picture: bytes = b""
+    picture_alt: str = ""
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportContent:
     """All of a report; what is left empty has no section.
 
@@ -154,6 +175,7 @@ class ReportContent:
         confusion: of the final predictor.
         mistakes: the most confident first.
         mistakes_total: how many there were in all, None if `mistakes` are all.
+        augmentation: of the training images.
         audit: of the data.
         best_config: label -> value.
         config_note: which trial it is, or what the ensemble is made of.
@@ -175,6 +197,7 @@ class ReportContent:
     confusion: Confusion | None = None
     mistakes: tuple[Mistake, ...] = ()
     mistakes_total: int | None = None
+    augmentation: AugmentationUse | None = None
     audit: Audit | None = None
     best_config: Mapping[str, Value] = field(default_factory=dict)
     config_note: str = ""

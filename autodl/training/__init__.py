@@ -10,7 +10,6 @@ from autodl.training.augmentation import (
     PadCropFlip,
     RandomResizedCropFlip,
     Resize,
-    TrivialAugment,
 )
 from autodl.training.batches import PixelBatches
 from autodl.training.device import PrecisionPlan, measure_precision, pick_device
@@ -44,7 +43,6 @@ __all__ = [
     "Resize",
     "TrainOptions",
     "TrainResult",
-    "TrivialAugment",
     "average_heads",
     "confusion_matrix",
     "cpu_threads",

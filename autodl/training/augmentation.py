@@ -124,35 +124,6 @@ class RandomResizedCropFlip:
         return torch.stack([top, left, box_h, box_w], dim=1).long()
 
 
-class TrivialAugment:
-    """torchvision's TrivialAugmentWide, each image its own op, then another augmentation.
-
-    Works image by image (about 0.1 ms for 32 px), for parity with published results; a batched
-    augmentation can take its place at this seam.
-
-    Args:
-        then: augmentation of the whole batch afterwards, such as `PadCropFlip`.
-
-    Source: Müller and Hutter, TrivialAugment: Tuning-free Yet State-of-the-Art Data
-    Augmentation, 2021.
-    """
-
-    def __init__(self, then: Augmentation | None = None) -> None:
-        from torchvision.transforms import v2  # noqa: PLC0415  # costs 0.5 s; only this class needs it
-
-        self.then = then
-        self._transform = v2.TrivialAugmentWide(interpolation=v2.InterpolationMode.BILINEAR)
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Change each image of a (b, c, h, w) uint8 batch."""
-        seed = int(torch.randint(2**62, (), generator=generator))
-        with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-            torch.manual_seed(seed)
-            changed = torch.stack([self._transform(image) for image in images])
-        changed = changed.contiguous(memory_format=torch.channels_last)
-        return changed if self.then is None else self.then(changed, generator)
-
-
 @dataclass(frozen=True, slots=True)
 class CentreCrop:
     """The central ``size`` x ``size`` of each image, without a copy; smaller ones are enlarged."""

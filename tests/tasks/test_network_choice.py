@@ -9,19 +9,18 @@ from torch import nn
 
 import autodl as ad
 from autodl import optim
-from autodl.errors import OptionError, TrialError, UnknownNameError
+from autodl.augment import Policy
+from autodl.errors import TrialError, UnknownNameError
 from autodl.models import build_network
+from autodl.tasks.augment_choice import AUGMENTATIONS
 from autodl.tasks.ensemble_network import NetworkSpec
 from autodl.tasks.network_choice import (
-    AUGMENTATIONS,
     WholeNetwork,
     build_arguments,
     build_net,
     default_batch_size,
     flips_allowed,
-    make_augmentation,
 )
-from autodl.training import PadCropFlip, RandomResizedCropFlip, TrivialAugment
 from tests.tasks import fakes, made
 
 
@@ -104,46 +103,12 @@ def test_refuses_what_cannot_be_built_or_does_not_fit(data, part, error, words):
         build(data, part)
 
 
-def test_pictures_that_are_cached_larger_are_cropped_others_are_shifted():
-    crop = make_augmentation(choice(augment="standard"), input_size=24, cache_size=32)
-    shift = make_augmentation(choice(augment="standard", cutout=0.25), input_size=32, cache_size=32)
-    assert crop == RandomResizedCropFlip(24)
-    assert shift == PadCropFlip(pad=4, cutout=8)
-    assert make_augmentation(choice(), input_size=4, cache_size=4) == PadCropFlip(pad=1)
-
-
-def test_a_name_stands_for_an_augmentation():
-    assert make_augmentation(choice(augment="none"), 8, 8) is None
-    trivial = make_augmentation(choice(augment="trivial"), 8, 8)
-    assert isinstance(trivial, TrivialAugment) and trivial.then == PadCropFlip(pad=1)
-    images = torch.randint(0, 256, (4, 3, 10, 10), dtype=torch.uint8)
-    for name in AUGMENTATIONS:
-        if name != "none":
-            changed = make_augmentation(choice(augment=name), 8, 10)(images, torch.Generator())
-            assert changed.shape == (4, 3, 8, 8) and changed.dtype == torch.uint8
-    with pytest.raises(OptionError, match="unknown augment 'flips'; known: none, crop"):
-        make_augmentation(choice(augment="flips"), 8, 8)
-
-
-def test_ones_own_augmentation_is_taken_as_it_is():
-    def own(images, generator):
-        return images
-
-    assert make_augmentation(choice(augment=own), 8, 8) is own
-    assert not flips_allowed(choice(augment=own))
-    assert make_augmentation(choice(augment=None), 8, 8) is None
-
-
-@pytest.mark.parametrize("cache_size", [8, 10])
-@pytest.mark.parametrize("augment", AUGMENTATIONS)
 @pytest.mark.parametrize("flip", [True, False])
-def test_predictions_mirror_what_training_mirrored(augment, flip, cache_size):
-    values = choice(augment=augment, flip=flip)
-    wanted = flip and augment in ("standard", "trivial")
-    assert flips_allowed(values) is wanted
-    augmentation = make_augmentation(values, 8, cache_size)
-    base = augmentation.then if augment == "trivial" else augmentation
-    assert getattr(base, "flip", False) is wanted
+def test_predictions_mirror_what_training_mirrored(flip):
+    for augment in (*AUGMENTATIONS, Policy([[("Invert", 1.0, 0.0)]])):
+        assert flips_allowed(choice(augment=augment, flip=flip)) is (flip and augment not in ("none", "crop"))
+    assert not flips_allowed(choice(augment=None))
+    assert not flips_allowed(choice(augment=lambda images, generator: images))
 
 
 def test_batches_are_small_enough_for_some_twenty_steps():
