@@ -118,7 +118,8 @@ def train_theta(  # the fold, the network, how, with what, until when
     Args:
         data: images and labels.
         split: the fold; its search_rows are not looked at.
-        net: builds the network; None: `small_network`.
+        net: builds the network; None: `small_network`. It gets images in their own size, normalised
+            as a `Classifier`'s own record asks for, else by mean 0.5 and deviation 0.25.
         options: how to train.
         seed: of weights, order and augmentation.
         deadline: on ``time.monotonic``'s scale; the training is shortened to end before it.
@@ -130,12 +131,14 @@ def train_theta(  # the fold, the network, how, with what, until when
     preprocess = _preprocess(network, data)
     pixels = data.images[torch.from_numpy(split.train_rows)].permute(0, 2, 3, 1).contiguous().numpy()
     labels = data.labels[split.train_rows]
+    # Rows in the order of the data would be of one class where a data set is sorted by class.
+    checked = np.random.default_rng(derive_seed(seed, "checked")).permutation(len(pixels))
     size = options.batch_size or (128 if len(pixels) >= 2000 else 64)
     epochs = options.epochs or int(np.clip(math.ceil(_STEPS * size / len(pixels)), *_EPOCHS))
     train_network(
         network,
         train_batches=PixelBatches(pixels, labels, None, min(size, len(pixels)), shuffle=True),
-        val_batches=PixelBatches(pixels, labels, np.arange(min(_CHECKED, len(pixels))), 128),
+        val_batches=PixelBatches(pixels, labels, checked[:_CHECKED], 128),
         preprocess=preprocess,
         optimizer_factory=optim.OptimizerFactory(
             "SGD",
