@@ -1,4 +1,4 @@
-"""The ops in plain torch, for any device: images are grouped by op, geometry is one gather."""
+"""The ops in plain torch, for any device: images are sorted by op, geometry is one gather."""
 
 from __future__ import annotations
 
@@ -6,61 +6,89 @@ import torch
 from torch import Tensor
 
 from autodl.augment.geometry import source_tables
+from autodl.augment.layout import dense, from_rows, is_interleaved, like, rows_of_bytes
 from autodl.augment.op_table import CUTOUT_FILL, OP_INDEX, OP_NAMES, OPS
 from autodl.augment.torch_colour import COLOUR_OPS
-from autodl.errors import OptionError
 
 _CHUNK_BYTES = 1 << 19
-"""Images handled at once: keeps the float temporaries of a group inside the cache."""
+"""Bytes of images handled at once: keeps the temporaries of an op inside the cache."""
+_GEOMETRIC = [index for name, index in OP_INDEX.items() if OPS[name].kind == "geometric"]
+_FIRST_GEOMETRIC, _LAST_GEOMETRIC = _GEOMETRIC[0], _GEOMETRIC[-1]
 
 
 def torch_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None) -> Tensor:
     """`autodl.augment.apply_ops` on checked arguments."""
-    result = images.clone(memory_format=torch.preserve_format)
-    device = images.device
-    magnitudes = magnitudes.to(device, torch.float32)
-    chunk = max(1, _CHUNK_BYTES // max(1, images[0].numel() if len(images) else 1))
-    geometric: list[Tensor] = []
-    for op, rows in _groups(ops.cpu()):
-        name = OP_NAMES[op]
-        kind = OPS[name].kind
-        if kind == "geometric":
-            geometric.append(rows)
-        elif kind == "cutout":
-            rows = rows.to(device)
-            centres = None if places is None else places.to(device)[rows]
-            result[rows] = _cutout(images[rows], magnitudes[rows], centres)
-        elif kind == "colour":
-            for part in rows.to(device).split(chunk):
-                result[part] = COLOUR_OPS[name](images[part], magnitudes[part])
-    if geometric:
-        every = torch.cat(geometric)
-        numbers = ops.cpu()[every].to(device)
-        for part, number in zip(every.to(device).split(chunk), numbers.split(chunk), strict=True):
-            result[part] = _affine(images[part], number, magnitudes[part])
+    images = dense(images)
+    if images.numel() == 0:
+        return like(images)
+    device, interleaved = images.device, images.shape[1] > 1 and is_interleaved(images)
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    ops, order = ops.cpu().sort()  # numbers stay on the CPU: groups are known without a wait
+    magnitudes = magnitudes.to(torch.float32)[order.to(magnitudes.device)].to(device)
+    if places is not None:
+        places = places.to(torch.float32)[order.to(places.device)].to(device)
+    back = order.argsort().to(device)
+    order = order.to(device)
+    # Sorted by op, every group is a slice: two row copies an image and no gathering in between.
+    rows = rows_of_bytes(images).index_select(0, order)
+    for op, start, stop in _groups(ops, max(1, _CHUNK_BYTES // rows.shape[1])):
+        group = slice(start, stop)
+        old = from_rows(rows[group], shape, interleaved)
+        if op in _GEOMETRIC:
+            _move(rows[group], shape, interleaved, ops[group].to(device), magnitudes[group])
+        elif OPS[OP_NAMES[op]].kind == "cutout":
+            old.copy_(_cutout(old, magnitudes[group], None if places is None else places[group]))
+        else:
+            old.copy_(COLOUR_OPS[OP_NAMES[op]](old, magnitudes[group]))
+    result = like(images)
+    torch.index_select(rows, 0, back, out=rows_of_bytes(result))  # 25 times as fast as index_copy
     return result
 
 
-def _groups(ops: Tensor) -> list[tuple[int, Tensor]]:
-    """Each op that occurs and the rows of its images."""
-    if len(ops) and not 0 <= int(ops.min()) <= int(ops.max()) < len(OP_NAMES):
-        raise OptionError(f"ops must be in 0..{len(OP_NAMES) - 1}, got {int(ops.min())}..{int(ops.max())}")
-    order = ops.argsort(stable=True)
+def _groups(ops: Tensor, chunk: int) -> list[tuple[int, int, int]]:
+    """(op, start, stop) of every op but Identity in sorted numbers; all geometry is one group."""
     counts = torch.bincount(ops, minlength=len(OP_NAMES)).tolist()
-    parts = order.split(counts)
-    return [(op, rows) for op, rows in enumerate(parts) if len(rows) and op != OP_INDEX["Identity"]]
+    counts[_LAST_GEOMETRIC] = sum(counts[op] for op in _GEOMETRIC)
+    counts[_FIRST_GEOMETRIC:_LAST_GEOMETRIC] = [0] * (len(_GEOMETRIC) - 1)
+    groups, start = [], 0
+    for op, count in enumerate(counts):
+        if op != OP_INDEX["Identity"]:
+            stop = start + count
+            groups += [(op, at, min(at + chunk, stop)) for at in range(start, stop, chunk)]
+        start += count
+    return groups
 
 
-def _affine(images: Tensor, ops: Tensor, magnitudes: Tensor) -> Tensor:
-    number, channels, height, width = images.shape
+def _move(
+    rows: Tensor, shape: tuple[int, int, int], interleaved: bool, ops: Tensor, magnitudes: Tensor
+) -> None:
+    """Geometry of (k, bytes) images, in place.
+
+    Sources outside are clamped onto a border of black pixels around a copy of the image; one
+    column serves both sides, as the pixel left of a row is the one right of the row above.
+    """
+    channels, height, width = shape
+    number, wide = rows.shape[0], width + 1
     tables = source_tables(ops, magnitudes, height, width)
-    x = (tables.x_row[:, :, None] + tables.x_column[:, None, :]).bitwise_right_shift_(tables.bits)
-    y = (tables.y_row[:, :, None] + tables.y_column[:, None, :]).bitwise_right_shift_(tables.bits)
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    index = y.mul_(width).add_(x).mul_(inside).view(number, 1, -1).long()
-    flat = images.reshape(number, channels, height * width)
-    moved = flat.gather(2, index.expand(number, channels, -1))
-    return moved.mul_(inside.view(number, 1, -1)).view(images.shape)
+    x = tables.x_row[:, :, None] + tables.x_column[:, None, :]
+    y = tables.y_row[:, :, None] + tables.y_column[:, None, :]
+    x.bitwise_right_shift_(tables.bits).clamp_(-1, width)
+    y.bitwise_right_shift_(tables.bits).clamp_(-1, height)
+    index = y.mul_(wide).add_(x).add_(wide + 1).view(number, -1)
+    pixels = 1 + (height + 2) * wide
+    if interleaved:
+        padded = rows.new_zeros(number, pixels, channels)
+        inner = padded[:, 1 + wide : 1 + wide * (height + 1)].view(number, height, wide, channels)
+        inner[:, :, :width] = rows.view(number, height, width, channels)
+        index = index.add_(torch.arange(number, dtype=torch.int32, device=rows.device)[:, None] * pixels)
+        picked = padded.view(-1, channels).index_select(0, index.view(-1))
+        rows.copy_(picked.view(rows.shape))
+        return
+    padded = rows.new_zeros(number, channels, pixels)
+    inner = padded[:, :, 1 + wide : 1 + wide * (height + 1)].view(number, channels, height, wide)
+    inner[..., :width] = rows.view(number, channels, height, width)
+    wanted = index.long()[:, None].expand(number, channels, height * width)
+    torch.gather(padded, 2, wanted, out=rows.view(number, channels, height * width))
 
 
 def _cutout(images: Tensor, sides: Tensor, places: Tensor | None) -> Tensor:
