@@ -29,6 +29,7 @@ from autodl.errors import TrialError, UnknownNameError
 from autodl.executors import SerialExecutor
 from autodl.rng import torch_generator
 from autodl.searchers.protocol import Searcher
+from autodl.searchers.registry import get_searcher
 from autodl.spaces import Categorical, Real, SearchSpace
 from autodl.trial import Config, Trial, TrialState
 from autodl.tuner import tune
@@ -61,6 +62,7 @@ class FastAAMethod:
             check_whole(name, getattr(self, name))
         if self.reward not in REWARDS:
             raise UnknownNameError("reward", self.reward, REWARDS)
+        get_searcher(self.searcher, num_trials=self.trials)  # a wrong name is told before theta is trained
 
     def search(self, fold: FoldInput, theta: Theta) -> FoldResult:
         """All trials of a fold, one after the other."""

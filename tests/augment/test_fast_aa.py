@@ -79,3 +79,7 @@ def test_bad_arguments_are_refused() -> None:
         FastAAMethod(trials=0)
     with pytest.raises(UnknownNameError, match="any_of"):
         FastAAMethod(reward="top1")
+    with pytest.raises(UnknownNameError, match="tpe"):
+        FastAAMethod(searcher="hyperopt")
+    with pytest.raises(OptionError, match="searcher"):
+        FastAAMethod(searcher=3)  # type: ignore[arg-type]
