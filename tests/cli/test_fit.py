@@ -4,6 +4,7 @@ import json
 import pytest
 
 from autodl import ImageClassification
+from autodl.augment import Policy
 from autodl.cli import finish as finish_module
 from autodl.cli.finish import Wanted, finish
 from autodl.cli.fit import fit
@@ -135,3 +136,20 @@ def test_an_interrupted_fit_keeps_its_model_and_exits_with_130(tmp_path, capsys)
     assert (tmp_path / finish_module.MODEL_FILE).read_text() == "model"
     assert "9 images, 2 left out, 2 classes" in told.out
     assert f"autodl resume {tmp_path}" in told.err
+
+
+def test_a_policy_is_read_from_its_file(spied, tmp_path):
+    policy, file = Policy([[("Rotate", 0.5, 0.5)]]), tmp_path / "policy.json"
+    file.write_text(policy.to_json())
+    made.run("fit", tmp_path, "--augment", file, "--path", tmp_path / "r")
+    made.run("fit", tmp_path, "--augment", "fast_aa", "--path", tmp_path / "r")
+    assert [arguments["augment"] for _, arguments in spied] == [policy, "fast_aa"]
+
+
+@pytest.mark.parametrize("text", [None, "{}"], ids=["missing", "no policy"])
+def test_a_policy_file_must_hold_a_policy(spied, tmp_path, text):
+    if text is not None:
+        (tmp_path / "policy.json").write_text(text)
+    done = made.run("fit", tmp_path, "--augment", tmp_path / "policy.json")
+    assert done.exit_code != 0 and not spied
+    assert "policy" in done.stderr

@@ -9,6 +9,7 @@ from autodl.errors import OptionError
 from autodl.report.content import (
     Audit,
     AuditIssue,
+    AugmentationUse,
     Confusion,
     Fact,
     Mistake,
@@ -78,6 +79,14 @@ def content(make_run) -> ReportContent:
         confusion=Confusion(classes, ((8, 2, 0), (1, 9, 0), (0, 0, 0)), "20 images"),
         mistakes=tuple(mistakes),
         mistakes_total=40,
+        augmentation=AugmentationUse(
+            "The policy won.",
+            Table(("augmentation", "accuracy"), (("fast_aa", 0.9), ("standard", 0.8))),
+            {"Rotate": 0.75, "Invert": 0.25},
+            picture(20),
+            "before and after",
+            '{"kind": "Policy"}',
+        ),
         audit=Audit((Fact("Files", "48"),), tuple(issues), {"cat": 10, "dog": 10, "owl": 5}),
         reload_code='ImageClassification.load("animals.autodl")',
     )
@@ -94,6 +103,8 @@ def test_well_formed_and_complete(content):
         "What mattered",
         "1 file was skipped.",
         "15 of 40 mistakes",
+        "The policy won.",
+        "What the policy does",
         "EXIF rotated: 47 files",
         "and 7 more files",
         "Truncated: 1 file skipped",
@@ -103,7 +114,7 @@ def test_well_formed_and_complete(content):
         "torch",
     ):
         assert words in page.text, words
-    assert len(page.all("img")) == 15
+    assert len(page.all("img")) == 15 + 1
     assert page.text.index("Truncated") < page.text.index("EXIF rotated")  # what was lost comes first
 
 
@@ -148,6 +159,7 @@ def test_names_from_data_are_never_markup(run):
         notes=(EVIL,),
         confusion=Confusion((EVIL, "b"), ((1, 1), (1, 1)), EVIL),
         mistakes=(Mistake(picture(0), EVIL, EVIL, 0.9, EVIL),),
+        augmentation=AugmentationUse(EVIL, Table((EVIL,), ((EVIL,),)), {EVIL: 1.0}, picture(1), EVIL, EVIL),
         audit=Audit((), (AuditIssue(EVIL, EVIL, EVIL, EVIL),), {EVIL: 3}),
         config_note=EVIL,
         reload_code=EVIL,
@@ -157,7 +169,7 @@ def test_names_from_data_are_never_markup(run):
     page = Page(render(evil))
     assert page.faults == []
     assert page.all("script") == []
-    assert len(page.all("img")) == 1
+    assert len(page.all("img")) == 2
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     assert EVIL in page.text
 

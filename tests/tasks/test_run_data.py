@@ -8,8 +8,8 @@ import pytest
 from autodl.data import read_images
 from autodl.errors import EmptyDataError, JournalError, LabelError
 from autodl.tasks.options import ValidationOptions
-from autodl.tasks.run_data import NEVER, Intake, RunData, prepare
-from tests.tasks import made
+from autodl.tasks.run_data import NEVER, Intake, RunData, prepare, write_part
+from tests.tasks import fakes, made
 
 
 def intake(**changes):
@@ -119,3 +119,15 @@ def test_files_that_do_not_belong_together_are_found(tmp_path):
     np.savez(tmp_path / "data/rows.npz", labels=np.zeros(3, int), folds=np.zeros(3, int))
     with pytest.raises(JournalError, match="not as many"):
         RunData.open(tmp_path / "data")
+
+
+def test_a_part_is_data_of_its_own(tmp_path):
+    whole = fakes.colour_data(tmp_path / "whole")
+    rows = np.sort(np.concatenate([whole.training_rows()[:5], whole.validation_rows()[:3]]))
+    write_part(whole, rows, tmp_path / "part")
+    part = RunData.open(tmp_path / "part")
+    np.testing.assert_array_equal(part.pixels, whole.pixels[rows])
+    np.testing.assert_array_equal(part.labels, whole.labels[rows])
+    assert part.names == tuple(whole.names[row] for row in rows)
+    assert (len(part.training_rows()), len(part.validation_rows())) == (5, 3)
+    assert (part.class_map, part.facts) == (whole.class_map, whole.facts)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autodl.augment import Policy, RandAugment
 from autodl.errors import JournalError, OptionError
 from autodl.tasks import run_file
 from autodl.tasks.options import TrainingOptions
@@ -69,3 +70,14 @@ def test_the_rest_of_the_time_is_what_the_clock_of_the_run_left(tmp_path):
     assert run_file.elapsed_s(tmp_path) == 30.5
     assert run_file.rest_of(tmp_path, 100) == 69.5
     assert run_file.rest_of(tmp_path, 20) == run_file.LEAST_REST_S
+
+
+def test_a_policy_comes_back_as_a_policy(tmp_path):
+    policies = {"augment": Policy([[("Rotate", 0.5, 0.5)], []], weights=[1, 2]), "other": RandAugment(n=1)}
+    run_file.write(tmp_path, policies)
+    back = run_file.read(tmp_path, {})
+    assert {name: back[name] for name in policies} == policies
+    text = (tmp_path / run_file.FILE).read_text().replace("Rotate", "Fold")
+    (tmp_path / run_file.FILE).write_text(text)
+    with pytest.raises(JournalError, match="Fold"):
+        run_file.read(tmp_path, {})

@@ -1,0 +1,54 @@
+"""A policy searched for a run: on which images, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from autodl.augment import Policy, PolicySearchResult
+from autodl.tasks import augment_search
+from tests.tasks import made
+
+DATA = made.run_data(np.arange(60) % 3, np.where(np.arange(60) < 15, 0, -1))
+
+
+def numbered(side):
+    """Images whose value is their row."""
+    pixels = np.broadcast_to(np.arange(60, dtype=np.uint8)[:, None, None, None], (60, side, side, 3))
+    return replace(DATA, pixels=pixels.copy())
+
+
+def test_only_training_images_are_looked_at():
+    images, labels = augment_search.training_part(numbered(8), seed=0)
+    assert images.shape == (45, 3, 8, 8) and images.dtype == torch.uint8
+    rows = images[:, 0, 0, 0].numpy()
+    assert rows.min() >= 15
+    np.testing.assert_array_equal(labels, DATA.labels[rows])
+
+
+def test_many_images_are_drawn_by_seed_and_large_ones_reduced(monkeypatch):
+    monkeypatch.setattr(augment_search, "MOST_IMAGES", 10)
+    parts = [augment_search.training_part(numbered(48), seed=seed)[0] for seed in (0, 0, 1)]
+    assert {part.shape for part in parts} == {(10, 3, 32, 32)}
+    assert torch.equal(parts[0], parts[1]) and not torch.equal(parts[0], parts[2])
+
+
+def test_little_time_goes_to_few_folds(monkeypatch):
+    asked = []
+    policy = Policy([[("Rotate", 1.0, 0.5)], [("Invert", 0.5, 0.0)]])
+
+    def search(images, labels, **options):
+        asked.append(options)
+        return PolicySearchResult(policy, "bank", (), 1.0, 1)
+
+    monkeypatch.setattr(augment_search, "search_policy", search)
+    monkeypatch.setattr(augment_search, "cpu_threads", lambda: 2)
+    found, *_ = (augment_search.search(DATA, seed=0, time_limit_s=limit) for limit in (None, 5.0, 40.0, 90.0))
+    assert [options["folds"] for options in asked] == [5, 1, 2, 5]
+    assert [options["num_workers"] for options in asked] == [1, 1, 1, 2]
+    assert [options["time_limit_s"] for options in asked] == [None, 5.0, 40.0, 90.0]
+    assert len({options["seed"] for options in asked}) == 1
+    assert found.policy == policy
+    assert found.words == "2 sub-policies from 45 images (Rotate 67%, Invert 33%)"
