@@ -1,0 +1,54 @@
+"""Published spaces by name, and from the JSON that describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from autodl.errors import UnknownNameError
+from autodl.nas.space_factory import PublishedSpace, as_tuples
+from autodl.nas.spaces.darts import DARTS
+from autodl.nas.spaces.proxyless import ProxylessNAS
+
+SPACES: dict[str, type[PublishedSpace]] = {
+    space.name: space
+    for space in (
+        DARTS,
+        ProxylessNAS,
+    )
+}
+
+
+def get_space(name: str, **options: Any) -> PublishedSpace:
+    """A published space.
+
+    Args:
+        name: "darts", "proxyless", ...; see `SPACES`.
+        options: of its class.
+
+    Raises:
+        UnknownNameError: no such space or option.
+        OptionError: a value that the space does not take.
+
+    Example:
+        >>> get_space("darts", cells=3)
+        DARTS(size='small', cells=3, width=None, nodes=4, edges='pairs', affine=False, drop_path=0.0, auxiliary=False)
+    """
+    if name not in SPACES:
+        raise UnknownNameError("space", name, tuple(SPACES))
+    known = tuple(f.name for f in fields(SPACES[name]))
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"option of {name}", option, known)
+    return SPACES[name](**options)
+
+
+def space_from_json(data: Mapping[str, Any]) -> PublishedSpace:
+    """The inverse of `PublishedSpace.to_json`.
+
+    Raises:
+        UnknownNameError: no such space or option.
+    """
+    options = {key: as_tuples(value) for key, value in data.items() if key != "name"}
+    return get_space(data["name"], **options)
