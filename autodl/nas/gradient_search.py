@@ -1,0 +1,295 @@
+"""The loop that gradient methods share: a super-net, a row of numbers a decision, epochs of steps.
+
+A method says how one step moves weights and architecture parameters (`Method.step`) and what it
+starts from; optimizers, minibatches, costs, the history, resuming and deriving are here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from autodl.errors import OptionError
+from autodl.nas.costs import Cost, ExpectedCost
+from autodl.nas.data import Batch, NASData
+from autodl.nas.decisions import Arch
+from autodl.nas.distributions import Gumbel, Independent
+from autodl.nas.evaluators import Evaluator
+from autodl.nas.fitting import set_lr
+from autodl.nas.objectives import Objective
+from autodl.nas.plans import Plan, active
+from autodl.nas.result import NASResult, plain_probabilities
+from autodl.nas.space import Space
+from autodl.nas.strategy import Budget, Callback, Run
+from autodl.rng import torch_generator
+
+TRAVEL = 6.0
+"""How far Adam can move an architecture parameter in a search. DARTS: 50 epochs of 390 steps of 3e-4."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradientOptions:
+    """How a super-net and its architecture parameters are optimised.
+
+    Args:
+        epochs: of a search whose budget names none.
+        lr: of the weights' SGD at the start; falls to `lr_min` along half a cosine.
+        lr_min: of the weights at the end.
+        momentum: of the weights.
+        weight_decay: of the weights.
+        clip_norm: largest norm of the weights' gradient.
+        alpha_lr: of the architecture parameters' Adam. None: as large as lets them travel as far as
+            in the papers' searches, which had many more steps than small data gives.
+        alpha_least_lr: the papers' rate, and the least that None stands for.
+        alpha_betas: of Adam.
+        alpha_weight_decay: of the architecture parameters.
+        warmup: share of epochs at the start in which only weights are trained.
+        alpha_every: steps of the weights for one of the architecture parameters.
+    """
+
+    epochs: int = 50
+    lr: float = 0.025
+    lr_min: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip_norm: float = 5.0
+    alpha_lr: float | None = None
+    alpha_least_lr: float = 3e-4
+    alpha_betas: tuple[float, float] = (0.5, 0.999)
+    alpha_weight_decay: float = 1e-3
+    warmup: float = 0.0
+    alpha_every: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warmup < 1:
+            raise OptionError(f"warmup is a share of the epochs in [0, 1), got {self.warmup!r}")
+
+
+class Method(Protocol):
+    """What makes a gradient method."""
+
+    name: str
+    options: GradientOptions
+
+    def distribution(self, space: Space, seed: int) -> Independent:
+        """The architecture parameters to start from."""
+
+    def step(self, search: GradientSearch, train: Batch, val: Batch | None) -> None:
+        """Move weights by `train`, architecture parameters by `val`; None: weights only."""
+
+
+class GradientSearch:
+    """One search in the making; methods use its attributes.
+
+    Args:
+        method: what runs.
+        space: of the architectures.
+        data: two disjoint parts.
+        objective: see `Strategy.search`.
+        cost: see `Strategy.search`; must offer `expected`.
+        seed: of everything random.
+
+    Attributes:
+        net: the super-net.
+        distribution: the architecture parameters.
+        weights_optimizer: SGD.
+        alpha_optimizer: Adam.
+        lr: of the weights at this step.
+        generator: of what is drawn in this epoch.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        space: Space,
+        data: NASData,
+        *,
+        objective: Objective | None,
+        cost: Cost | None,
+        seed: int,
+    ) -> None:
+        if not isinstance(data, NASData):
+            raise OptionError(
+                f"{method.name} trains a super-net and needs images (NASData), got {type(data).__name__}"
+            )
+        if objective is not None and (cost is None or not hasattr(cost, "expected")):
+            raise OptionError(
+                f"{method.name} lowers an expected cost: pass cost=MACs(...), Params(...) or "
+                f"LatencyTable(...) beside the objective, got {cost!r}"
+            )
+        self.method, self.space, self.data, self.seed = method, space, data, seed
+        self.objective, self.cost = objective, cast("ExpectedCost | None", cost)
+        self.net = space.supernet(seed).to(data.device)
+        self.distribution = method.distribution(space, seed).to(data.device)
+        options = method.options
+        self.weights_optimizer = torch.optim.SGD(
+            self.net.parameters(), options.lr, options.momentum, weight_decay=options.weight_decay
+        )
+        self.alpha_optimizer = torch.optim.Adam(
+            self.distribution.parameters(),
+            options.alpha_lr or options.alpha_least_lr,
+            betas=options.alpha_betas,
+            weight_decay=options.alpha_weight_decay,
+        )
+        self.lr = options.lr
+        self.generator = torch_generator(seed, "search", 0)
+        self._sums: dict[str, list[float]] = {}
+
+    def run(self, run: Run) -> NASResult:
+        """Search until the budget is spent."""
+        if run.restored is not None:
+            self._load(run.restored)
+        options = self.method.options
+        total = run.units * self.data.num_batches()
+        moved = total * (1 - options.warmup) / options.alpha_every
+        set_lr(self.alpha_optimizer, options.alpha_lr or max(options.alpha_least_lr, TRAVEL / moved))
+        for epoch in run.steps():
+            self._epoch(epoch, run, total)
+            run.save(self._state)
+        probabilities = self.distribution.probabilities()
+        arch = self.derive()
+        return run.result(
+            arch,
+            self.space.realise(arch, seed=self.seed),
+            probabilities=plain_probabilities(probabilities),
+            cost=None if self.cost is None else self.cost.cost(arch),
+        )
+
+    def derive(self) -> Arch:
+        """The architecture: by the space's own rule if it has one, else the likeliest choices."""
+        rule = getattr(self.space, "derive", None)
+        if rule is None:
+            return self.distribution.mode()
+        probabilities = {label: p.detach().cpu() for label, p in self.distribution.probabilities().items()}
+        return self.space.validate(rule(probabilities))
+
+    def _epoch(self, epoch: int, run: Run, total: int) -> None:
+        options, count = self.method.options, self.data.num_batches()
+        # Drawn from the epoch's number: a resumed search sees what an unbroken one would have seen.
+        train = self.data.epoch("train", torch_generator(self.seed, "train", epoch))
+        val = self.data.stream("val", torch_generator(self.seed, "val", epoch))
+        self.generator = torch_generator(self.seed, "search", epoch)
+        self._sums = {}
+        self.net.train()
+        for number, batch in enumerate(train):
+            step = epoch * count + number
+            share = min(1.0, step / total) if run.seconds is None else self._share(run, step / total)
+            self.lr = options.lr_min + (options.lr - options.lr_min) * 0.5 * (1 + math.cos(math.pi * share))
+            set_lr(self.weights_optimizer, self.lr)
+            if isinstance(self.distribution, Gumbel):
+                self.distribution.progress = share
+            is_due = share >= options.warmup and step % options.alpha_every == 0
+            self.method.step(self, batch, next(val) if is_due else None)
+            if run.is_over:
+                break
+        self._note(run)
+
+    @staticmethod
+    def _share(run: Run, share: float) -> float:
+        """Of the budget that is spent, where time bounds it."""
+        return min(1.0, max(share, run.elapsed / run.seconds)) if run.seconds else min(1.0, share)
+
+    def _note(self, run: Run) -> None:
+        with torch.no_grad():
+            probs = self.distribution.probabilities()
+            extra: dict[str, Any] = {name: sum(v) / len(v) for name, v in self._sums.items()}
+            extra["entropy"] = float(self.distribution.entropy())
+            if self.cost is not None:
+                extra["expected_cost"] = float(self.cost.expected({k: p.cpu() for k, p in probs.items()}))
+        arch = self.derive()
+        extra["skips"] = sum("skip" in str(v) or v == "identity" for v in arch.values())
+        run.record(
+            arch,
+            extra.pop("val_accuracy", None),
+            None if self.cost is None else self.cost.cost(arch),
+            **extra,
+        )
+
+    # ------------------------------------------------------------------ what methods use
+
+    def loss(self, task_loss: Tensor, probs: dict[str, Tensor]) -> Tensor:
+        """The task's loss, joined with the expected cost of architectures drawn from `probs`."""
+        if self.objective is None or self.cost is None:
+            return task_loss
+        return self.objective.loss(task_loss, self.cost.expected(probs).to(task_loss.device))
+
+    def logits(self, plan: Plan, x: Tensor) -> Tensor:
+        """What the super-net gives under a plan."""
+        with active(self.net, plan):
+            found: Tensor = self.net(x)
+        return found
+
+    def train_weights(self, plan: Plan, batch: Batch) -> None:
+        """One step of the weights; those that the plan does not use stay where they are."""
+        x, y = batch
+        self.weights_optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(self.logits(plan, x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.step_weights()
+        self.see("train_loss", float(loss.detach()))
+
+    def step_weights(self) -> None:
+        """Clip, and let the optimizer step."""
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.method.options.clip_norm)
+        self.weights_optimizer.step()
+
+    def see(self, name: str, value: float) -> None:
+        """Add to an epoch's mean."""
+        self._sums.setdefault(name, []).append(value)
+
+    def judge(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The validation batch's cross-entropy; notes it and the accuracy."""
+        loss = F.cross_entropy(logits, y)
+        self.see("val_loss", float(loss.detach()))
+        self.see("val_accuracy", float((logits.detach().argmax(1) == y).float().mean()))
+        return loss
+
+    # ------------------------------------------------------------------ state
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "net": self.net.state_dict(),
+            "distribution": self.distribution.state_dict(),
+            "weights_optimizer": self.weights_optimizer.state_dict(),
+            "alpha_optimizer": self.alpha_optimizer.state_dict(),
+        }
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.distribution.load_state_dict(state["distribution"])
+        self.weights_optimizer.load_state_dict(state["weights_optimizer"])
+        self.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
+
+
+def gradient_search(  # noqa: PLR0913  # what `Strategy.search` takes
+    method: Method,
+    space: Space,
+    data: NASData | Evaluator,
+    *,
+    objective: Objective | None = None,
+    cost: Cost | None = None,
+    budget: Budget | int | str | None = None,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    path: str | Path | None = None,
+    resume: bool = False,
+) -> NASResult:
+    """Search with a gradient method; the budget's units are epochs. See `Strategy.search`."""
+    run = Run(
+        method.name,
+        budget,
+        default_units=method.options.epochs,
+        seed=seed,
+        callbacks=callbacks,
+        path=path,
+        resume=resume,
+    )
+    search = GradientSearch(method, space, cast(NASData, data), objective=objective, cost=cost, seed=seed)
+    return search.run(run)
