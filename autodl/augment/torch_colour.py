@@ -92,10 +92,20 @@ def invert(images: Tensor, _: Tensor) -> Tensor:
     return images.bitwise_not()
 
 
+def _extremes(images: Tensor) -> tuple[Tensor, Tensor]:
+    """(k, c) lowest and highest level of each channel."""
+    if images.is_contiguous():
+        return images.amin((2, 3)), images.amax((2, 3))
+    number, channels, height, width = images.shape
+    # Over rows first: three channels side by side are too narrow for a fast reduction.
+    rows = images.permute(0, 2, 3, 1).reshape(number, height, width * channels)
+    low, high = (part.view(number, width, channels) for part in (rows.amin(1), rows.amax(1)))
+    return low.amin(1), high.amax(1)
+
+
 def autocontrast(images: Tensor, _: Tensor) -> Tensor:
     """Stretch each channel to 0..255; a channel of one level stays."""
-    low = images.amin((2, 3), keepdim=True).to(torch.float32)
-    high = images.amax((2, 3), keepdim=True).to(torch.float32)
+    low, high = (level.to(torch.float32)[:, :, None, None] for level in _extremes(images))
     flat = high == low
     span = torch.where(flat, 255.0, high - low)
     low = torch.where(flat, 0.0, low)

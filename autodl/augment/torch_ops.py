@@ -37,7 +37,7 @@ def torch_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | 
         if op in _GEOMETRIC:
             _move(rows[group], shape, interleaved, ops[group].to(device), magnitudes[group])
         elif OPS[OP_NAMES[op]].kind == "cutout":
-            old.copy_(_cutout(old, magnitudes[group], None if places is None else places[group]))
+            old.copy_(cut_out(old, magnitudes[group], None if places is None else places[group]))
         else:
             old.copy_(COLOUR_OPS[OP_NAMES[op]](old, magnitudes[group]))
     result = like(images)
@@ -91,7 +91,8 @@ def _move(
     torch.gather(padded, 2, wanted, out=rows.view(number, channels, height * width))
 
 
-def _cutout(images: Tensor, sides: Tensor, places: Tensor | None) -> Tensor:
+def cut_out(images: Tensor, sides: Tensor, places: Tensor | None) -> Tensor:
+    """Paint a grey square of (k,) ``sides`` into each image, centred at (k, 2) ``places``."""
     number, channels, height, width = images.shape
     if places is None:
         places = torch.full((number, 2), 0.5, device=images.device)
