@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from autodl.augment.augmix import AugMix
 from autodl.augment.auto_augment import AutoAugment
+from autodl.augment.erasing import RandomErasing
 from autodl.augment.folds import Split
 from autodl.augment.gate import GateDecision, choose_augmentation
+from autodl.augment.ops import OP_NAMES, OPS, Op, apply_ops
 from autodl.augment.pil_adapter import ImageTransform
 from autodl.augment.policy import OpStep, Policy
 from autodl.augment.policy_base import BatchPolicy
@@ -14,21 +16,33 @@ from autodl.augment.random_policies import RandAugment, TrivialAugmentWide, Unif
 from autodl.augment.search import bank_search, fast_autoaugment, search_policy
 from autodl.augment.search_result import PolicySearchResult
 from autodl.augment.theta import ThetaOptions
+from autodl.training.augmentation import Augmentation, Compose, PadCropFlip, RandomResizedCropFlip
+from autodl.training.mixing import BatchMixer
 
 __all__ = [
+    "OPS",
+    "OP_NAMES",
     "AugMix",
+    "Augmentation",
     "AutoAugment",
+    "BatchMixer",
     "BatchPolicy",
+    "Compose",
     "GateDecision",
     "ImageTransform",
+    "Op",
     "OpStep",
+    "PadCropFlip",
     "Policy",
     "PolicySearchResult",
     "RandAugment",
+    "RandomErasing",
+    "RandomResizedCropFlip",
     "Split",
     "ThetaOptions",
     "TrivialAugmentWide",
     "UniformAugment",
+    "apply_ops",
     "bank_search",
     "choose_augmentation",
     "fast_autoaugment",

@@ -57,6 +57,8 @@ def _check(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | Non
     number = images.shape[0]
     if ops.shape != (number,) or ops.dtype != torch.int64:
         raise OptionError(f"ops must be ({number},) int64, got {tuple(ops.shape)} {ops.dtype}")
+    if ops.device.type == "cpu" and number and not 0 <= int(ops.min()) <= int(ops.max()) < len(OP_NAMES):
+        raise OptionError(f"ops must be in 0..{len(OP_NAMES) - 1}, got {int(ops.min())}..{int(ops.max())}")
     if magnitudes.shape != (number,) or not magnitudes.is_floating_point():
         raise OptionError(
             f"magnitudes must be ({number},) float, got {tuple(magnitudes.shape)} {magnitudes.dtype}"
