@@ -1,4 +1,4 @@
-"""What stands around cells and blocks: a stem that fits the image, a linear head, a stride that fits the map."""
+"""What stands around cells and blocks: a stem that fits the image, strides that fit the map, a head."""
 
 from __future__ import annotations
 

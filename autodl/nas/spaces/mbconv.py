@@ -117,10 +117,9 @@ def mbconv(  # noqa: PLR0913  # a block has this many options in the papers
         layers += [nn.Conv2d(c_in, inner, 1, groups=groups, bias=False), nn.BatchNorm2d(inner)]
         layers += [activation(act), *([ChannelShuffle(groups)] if groups > 1 else [])]
     filters = nn.Conv2d(inner, inner, kernel, stride, kernel // 2, groups=inner, bias=False)
-    layers += [filters, nn.BatchNorm2d(inner)]
-    # MobileNetV3 activates after squeeze-excitation, MnasNet before; one order serves both here.
+    layers += [filters, nn.BatchNorm2d(inner), activation(act)]
     layers += [SqueezeExcite(inner, rounded(inner * se))] if se else []
-    layers += [activation(act), nn.Conv2d(inner, c_out, 1, groups=groups, bias=False), nn.BatchNorm2d(c_out)]
+    layers += [nn.Conv2d(inner, c_out, 1, groups=groups, bias=False), nn.BatchNorm2d(c_out)]
     body = nn.Sequential(*layers)
     return Residual(body) if stride == 1 and c_in == c_out else body
 

@@ -81,13 +81,16 @@ class MobileBackbone(nn.Module):
         blocks: one after another.
         last: what follows them, before the mean over the map.
         feature_dim: channels of its output.
+        wide: features after the mean, of one more layer; 0: there is none.
     """
 
     def __init__(
-        self, stem: nn.Module, blocks: Sequence[nn.Module], last: nn.Module, feature_dim: int
+        self, stem: nn.Module, blocks: Sequence[nn.Module], last: nn.Module, feature_dim: int, wide: int = 0
     ) -> None:
         super().__init__()
         self.stem, self.blocks, self.last = stem, nn.ModuleList(blocks), last
+        self.wide = nn.Sequential(nn.Linear(feature_dim, wide), nn.Hardswish()) if wide else nn.Identity()
+        feature_dim = wide or feature_dim
         self.feature_dim = feature_dim
         self.stage_names = ("stem", *(f"blocks.{i}" for i in range(len(blocks))), "last")
 
@@ -96,8 +99,8 @@ class MobileBackbone(nn.Module):
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
-        out: Tensor = self.last(x)
-        return out.mean((2, 3))
+        out: Tensor = self.wide(self.last(x).mean((2, 3)))
+        return out
 
 
 @dataclass(frozen=True, slots=True)

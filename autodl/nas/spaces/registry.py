@@ -9,12 +9,18 @@ from typing import Any
 from autodl.errors import UnknownNameError
 from autodl.nas.space_factory import PublishedSpace, as_tuples
 from autodl.nas.spaces.darts import DARTS
+from autodl.nas.spaces.fbnet import FBNet
+from autodl.nas.spaces.mnasnet import MnasNet
+from autodl.nas.spaces.mobilenetv3 import MobileNetV3
 from autodl.nas.spaces.proxyless import ProxylessNAS
 
 SPACES: dict[str, type[PublishedSpace]] = {
     space.name: space
     for space in (
         DARTS,
+        FBNet,
+        MnasNet,
+        MobileNetV3,
         ProxylessNAS,
     )
 }
@@ -32,8 +38,8 @@ def get_space(name: str, **options: Any) -> PublishedSpace:
         OptionError: a value that the space does not take.
 
     Example:
-        >>> get_space("darts", cells=3)
-        DARTS(size='small', cells=3, width=None, nodes=4, edges='pairs', affine=False, drop_path=0.0, auxiliary=False)
+        >>> get_space("proxyless")
+        ProxylessNAS(size='small', kernels=None, expansions=(3, 6))
     """
     if name not in SPACES:
         raise UnknownNameError("space", name, tuple(SPACES))

@@ -68,7 +68,7 @@ def test_genotypes_go_there_and_back() -> None:
 
 
 def test_wrong_genotypes_are_refused() -> None:
-    edges = [(OPS[1], 0), (OPS[1], 0)] + DARTS_V2["normal"][2:]
+    edges = [(OPS[1], 0), (OPS[1], 0), *DARTS_V2["normal"][2:]]
     with pytest.raises(OptionError, match="normal node 2 reads two earlier states"):
         DARTS().arch({**DARTS_V2, "normal": edges})
 
