@@ -49,7 +49,10 @@ def pil_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | No
     numbers, values = ops.tolist(), magnitudes.tolist()
     for i, (op, value) in enumerate(zip(numbers, values, strict=True)):
         name, old, one = OP_NAMES[op], images[i : i + 1], slice(i, i + 1)
-        if name in table:
+        if name == "Equalize" and table is _PIL_OPS:  # plane by plane: nothing to join and part again
+            for plane, out in zip(images[i], result[i], strict=True):
+                out.copy_(_from_pil(ImageOps.equalize(_to_pil(plane[None])))[0])
+        elif name in table:
             result[i] = _from_pil(table[name](_to_pil(images[i]), value))
         elif name in COLOUR_OPS:
             result[one] = COLOUR_OPS[name](old, magnitudes[one])
