@@ -254,7 +254,7 @@ def _shift_rows(src, dst, x_row, y_row, bits, height, step):  # type: ignore[no-
 
 
 @_compiled
-def _gather(src, dst, x_row, x_column, y_row, y_column, bits, channels, interleaved):  # type: ignore[no-untyped-def]
+def _gather(src, dst, x_row, x_column, y_row, y_column, bits, channels, interleaved):  # type: ignore[no-untyped-def]  # noqa: PLR0913, E501
     height, width = x_row.size, x_column.size
     pixels = height * width
     buffer = np.empty(width, np.uint32)
@@ -307,7 +307,7 @@ def _inside(x, y, bits, height, width):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _geometry(src, dst, op, magnitude, cos, sin, shape, interleaved, bits):  # type: ignore[no-untyped-def]
+def _geometry(src, dst, op, magnitude, cos, sin, shape, interleaved, bits):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     channels, height, width = shape
     if op != 5:
         cos, sin = 1.0, 0.0
@@ -356,7 +356,7 @@ def _cutout(src, dst, side, place, fill, shape, interleaved):  # type: ignore[no
 
 
 @_compiled
-def run_batch(src, dst, ops, magnitudes, turns, places, fill, shape, interleaved, bits):  # type: ignore[no-untyped-def]
+def run_batch(src, dst, ops, magnitudes, turns, places, fill, shape, interleaved, bits):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     """Apply each image's op.
 
     Args:
