@@ -254,7 +254,7 @@ def _shift_rows(src, dst, x_row, y_row, bits, height, step):  # type: ignore[no-
 
 
 @_compiled
-def _gather(src, dst, x_row, x_column, y_row, y_column, bits, channels, interleaved):  # type: ignore[no-untyped-def]  # noqa: PLR0913, E501
+def _gather(src, dst, x_row, x_column, y_row, y_column, bits, channels, interleaved):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     height, width = x_row.size, x_column.size
     pixels = height * width
     buffer = np.empty(width, np.uint32)
