@@ -118,9 +118,7 @@ class TestRealTable:
         assert len(bench.devices) == 27
         best = [bench.best(name, split="test")[1] for name in bench.datasets]
         assert best == pytest.approx([94.3733, 73.5133, 47.3111], abs=1e-3)
-        full = (
-            "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-        )
+        full = dict.fromkeys(LABELS, "nor_conv_3x3")
         assert (bench.params(full), bench.flops(full)) == (1_531_546, 220_119_680)
 
     def test_cells_that_the_benchmark_calls_the_same_are_the_same_network_here(self):
