@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from autodl.nas.bn_recalibration import recalibrate, statistics_kept
+from autodl.nas.cell_encoding import CellEncoding
 from autodl.nas.choices import FixedInputs, InputChoice, OpChoice
 from autodl.nas.data import NASData
 from autodl.nas.decisions import Arch, Decision
 from autodl.nas.distributions import Distribution, Gumbel, Independent, Uniform
 from autodl.nas.elastic import Elastic, ElasticModule
 from autodl.nas.elastic_layers import ElasticBatchNorm2d, ElasticConv2d, ElasticLinear
+from autodl.nas.encoded_search import EncodedSearcher
 from autodl.nas.evaluators import Evaluation, Evaluator, Predictor, SharedWeights, Trained
 from autodl.nas.fitting import FitOptions
 from autodl.nas.lstm_controller import LSTMController
+from autodl.nas.nasbench201 import NASBench201
+from autodl.nas.nasbench201_training import CellTraining, TrainingCost
 from autodl.nas.plans import (
     Chosen,
     DecisionModule,
@@ -29,11 +33,14 @@ from autodl.nas.repeat import Repeat
 from autodl.nas.result import NASResult, Record
 from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run, Strategy
+from autodl.nas.tabular import Tabular
 
 __all__ = [
     "Arch",
     "Budget",
     "Callback",
+    "CellEncoding",
+    "CellTraining",
     "Chosen",
     "Decision",
     "DecisionModule",
@@ -43,6 +50,7 @@ __all__ = [
     "ElasticConv2d",
     "ElasticLinear",
     "ElasticModule",
+    "EncodedSearcher",
     "Evaluation",
     "Evaluator",
     "FitOptions",
@@ -54,6 +62,7 @@ __all__ = [
     "InputChoice",
     "LSTMController",
     "Mask",
+    "NASBench201",
     "NASData",
     "NASResult",
     "OneHot",
@@ -68,7 +77,9 @@ __all__ = [
     "Soft",
     "Space",
     "Strategy",
+    "Tabular",
     "Trained",
+    "TrainingCost",
     "Uniform",
     "Weighted",
     "active",

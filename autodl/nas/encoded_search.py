@@ -42,8 +42,8 @@ class EncodedSearcher:
     the mean and spread of the longest, by the trials that have both, and lie apart from them in the
     model. So it suits "fifo", with one fidelity, and "asha" with several. Running trials
     are averaged over draws of how they come out; failed ones count as the worst seen. No config is
-    proposed twice, nor one whose encoding was tried: the same network in other words. Deterministic
-    given the seed and the reports.
+    proposed twice, nor, while others are found, one whose encoding was tried: the same network in
+    other words. Deterministic given the seed and the reports.
 
     Args:
         encoding: ``encoding(config) -> (features,)``, such as `autodl.nas.cell_encoding.CellEncoding`. If
