@@ -47,7 +47,7 @@ from autodl.training import Compose, PadCropFlip, PixelBatches, Preprocess, Trai
 
 HERE = Path(__file__).parent / "results"
 ROWS = HERE / "augment_search"
-DATA = Path(os.environ.get("AUTODL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("AUTODL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SIDE, SEEDS = 32, 5
 CIFAR_TRAIN, CIFAR_EPOCHS, DIGITS_TRAIN, DIGITS_EPOCHS = 5000, 12, 1000, 20
 BANK_FOLDS, PUBLISHED_FOLDS, PUBLISHED_TRIALS, PUBLISHED_IMAGES = 2, 2, 60, 1000
@@ -428,7 +428,7 @@ def cost_table() -> list[str]:
 
 
 def compare_table() -> list[str]:
-    rows = rows_of("compare")
+    rows, gates = rows_of("compare"), []
     lines = [
         "## Comparison",
         "",
@@ -464,8 +464,8 @@ def compare_table() -> list[str]:
                 f"| {f'{np.mean(cost):.0f}' if cost else ''} "
                 f"| {f'{np.mean(forwards):,.0f}' if forwards else ''} |"
             )
-        lines.append(gate_line(case, by_arm))
-    return lines
+        gates.append(gate_line(case, by_arm))
+    return lines + gates
 
 
 def gate_line(case: str, by_arm: dict[str, dict[int, dict[str, Any]]]) -> str:
