@@ -26,7 +26,9 @@ class DARTS:
     Args:
         order: 2: alphas are judged after a step of the weights that follows them; 1: at the weights
             as they are, three times as fast.
-        options: of the optimizers; units of a budget are epochs.
+        options: of the optimizers; units of a budget are epochs. By default weights are trained alone
+            for the first quarter, which the paper does not do: alphas that move while all weights are
+            random favour what has none (pooling, skip), and in short searches do not come back.
 
     Example::
 
@@ -40,7 +42,7 @@ class DARTS:
         if order not in (1, 2):
             raise OptionError(f"order is 1 or 2, got {order!r}")
         self.order = order
-        self.options = options or GradientOptions()
+        self.options = options or GradientOptions(warmup=0.25)
 
     def search(self, space: Space, data: NASData | Evaluator, **settings: Any) -> NASResult:
         """See `autodl.nas.strategy.Strategy.search`."""

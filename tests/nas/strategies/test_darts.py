@@ -1,0 +1,34 @@
+import pytest
+
+from autodl.errors import OptionError
+from autodl.nas.strategies.darts import DARTS
+from autodl.testing.mini_space import MiniTable, mini_data, mini_space
+from autodl.testing.nas_strategies import StrategyContract
+
+
+class TestFirstOrder(StrategyContract):
+    def make(self):
+        return DARTS()
+
+
+class TestSecondOrder(StrategyContract):
+    def make(self):
+        return DARTS(order=2)
+
+
+def test_other_orders_are_refused():
+    with pytest.raises(OptionError, match="order is 1 or 2"):
+        DARTS(order=3)
+
+
+def test_a_good_network_of_the_mini_space_is_found():
+    space, (data, _) = mini_space(), mini_data()
+    assert MiniTable.load().rank(DARTS().search(space, data, budget=15).best_arch) <= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [1, 2])
+def test_mini_space_in_three_seeds(order):
+    space, (data, _), table = mini_space(), mini_data(), MiniTable.load()
+    ranks = [table.rank(DARTS(order).search(space, data, budget=50, seed=s).best_arch) for s in range(3)]
+    assert max(ranks) <= 3

@@ -1,0 +1,96 @@
+"""What all gradient strategies share; each one's own facts are in tests/nas/strategies."""
+
+import pytest
+import torch
+
+from autodl.errors import OptionError
+from autodl.nas import Space
+from autodl.nas.costs import MACs
+from autodl.nas.gradient_search import TRAVEL, GradientOptions, GradientSearch
+from autodl.nas.objectives import Linear
+from autodl.nas.strategies.darts import DARTS
+from autodl.nas.strategies.fbnet import FBNet, sampled_architectures
+from autodl.nas.strategies.proxyless import ProxylessNAS
+from autodl.nas.strategies.snas import SNAS
+from autodl.nas.strategy import Run
+from autodl.testing.mini_space import MiniNet, mini_data, mini_space
+from autodl.testing.nas_strategies import TinyNet, tiny_data
+
+METHODS = [DARTS, SNAS, FBNet, ProxylessNAS]
+
+
+def test_alphas_travel_as_far_in_few_steps_as_in_many():
+    space, data = Space(TinyNet), tiny_data()
+    for epochs in (2, 8):
+        search = GradientSearch(DARTS(), space, data, objective=None, cost=None, seed=0)
+        search.run(Run("darts", epochs, default_units=1))
+        moved = epochs * data.num_batches() * 0.75
+        assert search.alpha_optimizer.param_groups[0]["lr"] == pytest.approx(TRAVEL / moved)
+    told = DARTS(1, GradientOptions(alpha_lr=0.5))
+    search = GradientSearch(told, space, data, objective=None, cost=None, seed=0)
+    search.run(Run("darts", 1, default_units=1))
+    assert search.alpha_optimizer.param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_alphas_rest_while_weights_warm_up(method):
+    search = GradientSearch(
+        method(options=GradientOptions(warmup=0.5)),
+        Space(TinyNet),
+        tiny_data(),
+        objective=None,
+        cost=None,
+        seed=0,
+    )
+    before = [alpha.detach().clone() for alpha in search.distribution.parameters()]
+    weights = [weight.detach().clone() for weight in search.net.parameters()]
+    at_half = []
+
+    def note(record):
+        at_half.append([alpha.detach().clone() for alpha in search.distribution.parameters()])
+
+    search.run(Run("any", 4, default_units=1, callbacks=[note]))
+    assert all(torch.equal(a, b) for a, b in zip(at_half[1], before, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(at_half[3], before, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(search.net.parameters(), weights, strict=True))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_heavy_cost_finds_the_cheapest_architecture(method):
+    space, (data, _) = mini_space(), mini_data()
+    cost = MACs(space, (1, 8, 8))
+    result = method().search(space, data, objective=Linear(200.0, 0.05), cost=cost, budget=3)
+    cheapest = min(cost.cost(arch) for arch in space.enumerate())
+    assert result.cost == cost.cost(result.best_arch) == cheapest
+    costs = [record.extra["expected_cost"] for record in result.history]
+    assert costs[-1] < costs[0]
+
+
+def test_an_objective_needs_a_cost_with_an_expectation():
+    space, data = Space(TinyNet), tiny_data()
+    with pytest.raises(OptionError, match="darts lowers an expected cost"):
+        DARTS().search(space, data, objective=Linear(1.0, 1.0), budget=1)
+    with pytest.raises(OptionError, match="needs images"):
+        DARTS().search(space, object(), budget=1)
+
+
+def test_a_spaces_own_rule_derives():
+    space = Space(TinyNet)
+    wanted = next(iter(space.enumerate()))
+    space.derive = lambda probabilities: wanted
+    assert DARTS().search(space, tiny_data(), budget=1).best_arch == wanted
+
+
+def test_the_derived_network_is_ordinary_and_fresh():
+    space, (data, _) = mini_space(), mini_data()
+    result = FBNet().search(space, data, budget=1, seed=3)
+    again = space.realise(result.best_arch, seed=3)
+    assert all(torch.equal(a, b) for a, b in zip(result.net.parameters(), again.parameters(), strict=True))
+    assert not isinstance(result.net, MiniNet) or result.net(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_architectures_are_sampled_from_a_results_probabilities():
+    space, (data, _) = mini_space(), mini_data()
+    result = FBNet().search(space, data, budget=1)
+    result.probabilities = {label: [0.0, 1.0, 0.0, 0.0] for label in space.decisions()}
+    assert sampled_architectures(result, space, 5) == [dict.fromkeys(space.decisions(), "conv1")] * 5
