@@ -15,6 +15,7 @@ from autodl.augment.policy_json import policy_from_json
 from autodl.augment.random_policies import RandAugment, TrivialAugmentWide, UniformAugment
 from autodl.augment.search import bank_search, fast_autoaugment, search_policy
 from autodl.augment.search_result import PolicySearchResult
+from autodl.augment.targets import augment_with_targets
 from autodl.augment.theta import ThetaOptions
 from autodl.training.augmentation import Augmentation, Compose, PadCropFlip, RandomResizedCropFlip
 from autodl.training.mixing import BatchMixer
@@ -43,6 +44,7 @@ __all__ = [
     "TrivialAugmentWide",
     "UniformAugment",
     "apply_ops",
+    "augment_with_targets",
     "bank_search",
     "choose_augmentation",
     "fast_autoaugment",
