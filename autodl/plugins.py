@@ -15,13 +15,14 @@ from typing import Any
 from autodl.errors import OptionError, UnknownNameError
 
 
-def look_up(kind: str, name: str, table: Mapping[str, Any]) -> Any:
-    """What `name` stands for: an entry of `table`, else of the group ``autodl.<kind>s``.
+def look_up(kind: str, name: str, table: Mapping[str, Any], group: str | None = None) -> Any:
+    """What `name` stands for: an entry of `table`, else of an entry point group.
 
     Args:
         kind: what is looked up, singular ("searcher").
         name: the name given by the user.
         table: autodl's own names; they win over a third party's.
+        group: of entry points; None: ``autodl.<kind>s``.
 
     Raises:
         UnknownNameError: nobody offers the name; it lists those that exist.
@@ -30,7 +31,7 @@ def look_up(kind: str, name: str, table: Mapping[str, Any]) -> Any:
     if name in table:
         return table[name]
     # Read only now: it opens the metadata of every installed distribution.
-    offered = metadata.entry_points(group=f"autodl.{kind}s")
+    offered = metadata.entry_points(group=group or f"autodl.{kind}s")
     if name not in offered.names:
         raise UnknownNameError(kind, name, (*table, *sorted(offered.names)))
     entry = offered[name]

@@ -68,18 +68,42 @@ def fit(
     """
     start = time.perf_counter()
     optimizer = options.optimizer(net)
-    total = options.epochs * data.num_batches()
-    step = 0
-    net.train()
-    for _ in range(options.epochs if optimizer else 0):
-        for x, y in data.epoch("train", generator):
-            assert optimizer is not None
-            set_lr(optimizer, options.lr * 0.5 * (1 + math.cos(math.pi * step / total)))
-            weights_step(net, optimizer, F.cross_entropy(net(x), y), options.clip_norm)
-            step += 1
-            if until():
-                return time.perf_counter() - start
+    for epoch in range(options.epochs if optimizer else 0):
+        assert optimizer is not None
+        if not fit_epoch(net, data, options, optimizer, epoch, generator, until):
+            break
     return time.perf_counter() - start
+
+
+def fit_epoch(
+    net: nn.Module,
+    data: NASData,
+    options: FitOptions,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    generator: torch.Generator,
+    until: Callable[[], bool] = lambda: False,
+) -> bool:
+    """One pass over the training part; returns False where ``until`` ended it.
+
+    Args:
+        net: see `fit`.
+        data: images.
+        options: how.
+        optimizer: that `options` made, with what it remembers of earlier epochs.
+        epoch: from 0; the learning rate depends on it.
+        generator: of the order of images.
+        until: asked after every minibatch; True ends the training.
+    """
+    total = options.epochs * data.num_batches()
+    net.train()
+    for number, (x, y) in enumerate(data.epoch("train", generator)):
+        step = epoch * data.num_batches() + number
+        set_lr(optimizer, options.lr * 0.5 * (1 + math.cos(math.pi * step / total)))
+        weights_step(net, optimizer, F.cross_entropy(net(x), y), options.clip_norm)
+        if until():
+            return False
+    return True
 
 
 def weights_step(

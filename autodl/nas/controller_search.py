@@ -1,0 +1,125 @@
+"""Multi-trial search by a controller: draw architectures, evaluate each by itself, learn from rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from autodl.nas.controller_learner import ControllerLearner, ControllerOptions
+from autodl.nas.costs import Cost
+from autodl.nas.data import NASData
+from autodl.nas.decisions import Arch
+from autodl.nas.evaluators import Evaluator
+from autodl.nas.fitting import FitOptions
+from autodl.nas.judge import Judge, as_evaluator
+from autodl.nas.objectives import Objective
+from autodl.nas.result import NASResult
+from autodl.nas.retrain import TIME_SHARE, finish, ranking, time_is_up
+from autodl.nas.space import Space
+from autodl.nas.strategy import Budget, Callback, Run
+from autodl.rng import torch_generator
+
+
+class ControllerMethod(Protocol):
+    """What makes a method."""
+
+    name: str
+    options: ControllerOptions
+    fit: FitOptions | None
+    trials: int
+    retrain_top: int
+
+    def update(self, learner: ControllerLearner, archs: Sequence[Arch], advantages: Tensor) -> None:
+        """Move the controller by a batch that it drew."""
+
+
+class ControllerSearch:
+    """One search in the making.
+
+    Args:
+        method: what moves the controller.
+        space: of the architectures.
+        seed: of everything random.
+
+    Attributes:
+        learner: the controller and what moves it.
+    """
+
+    def __init__(self, method: ControllerMethod, space: Space, seed: int) -> None:
+        self.method, self.seed = method, seed
+        self.learner = ControllerLearner(method.options, space, seed)
+        self._waiting: list[tuple[Arch, float]] = []
+
+    def run(self, run: Run, judge: Judge) -> None:
+        """Draw and learn until the budget is spent."""
+        if run.restored is not None:
+            self.learner.load(run.restored)
+            self._waiting = [(dict(arch), reward) for arch, reward in run.restored["waiting"]]
+            judge.remember(run.history)
+        options = self.method.options
+        for step in run.steps():
+            # Drawn from the step's number: a resumed search draws what an unbroken one would have.
+            arch = self.learner.controller.sample(torch_generator(self.seed, "controller", step))
+            made = judge(arch)
+            self._waiting.append((arch, options.powered(made.reward)))
+            run.record(arch, made.metric, made.cost, reward=made.reward)
+            if len(self._waiting) == options.batch:
+                self._learn()
+            run.save(self.state)
+            if time_is_up(run, 1 - TIME_SHARE if self.method.retrain_top else 1.0):
+                break
+
+    def _learn(self) -> None:
+        archs, rewards = zip(*self._waiting, strict=True)
+        self._waiting = []
+        advantages = torch.tensor(self.learner.baseline.advantages(rewards))
+        self.method.update(self.learner, archs, advantages)
+
+    def state(self) -> dict[str, Any]:
+        """To resume from."""
+        return self.learner.state() | {"waiting": [[arch, reward] for arch, reward in self._waiting]}
+
+
+def controller_search(  # noqa: PLR0913  # what `Strategy.search` takes
+    method: ControllerMethod,
+    space: Space,
+    data: NASData | Evaluator,
+    *,
+    objective: Objective | None = None,
+    cost: Cost | None = None,
+    budget: Budget | int | str | None = None,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    path: str | Path | None = None,
+    resume: bool = False,
+) -> NASResult:
+    """Search with a controller; the budget's units are architectures. See `Strategy.search`."""
+    evaluator = as_evaluator(space, data, method.fit, seed)
+    judge = Judge(evaluator, objective=objective, cost=cost)
+    run = Run(
+        method.name,
+        budget,
+        default_units=method.trials,
+        seed=seed,
+        callbacks=callbacks,
+        path=path,
+        resume=resume,
+    )
+    search = ControllerSearch(method, space, seed)
+    search.run(run, judge)
+    found = ranking(r for r in run.history if "phase" not in r.extra)
+    return finish(
+        run,
+        space,
+        data,
+        found,
+        judge,
+        search.state,
+        top=method.retrain_top,
+        fit=method.fit,
+        probabilities=search.learner.probabilities(),
+    )
