@@ -13,6 +13,7 @@ from autodl.nas.elastic_layers import ElasticBatchNorm2d, ElasticConv2d, Elastic
 from autodl.nas.encoded_search import EncodedSearcher
 from autodl.nas.evaluators import Evaluation, Evaluator, Predictor, SharedWeights, Trained
 from autodl.nas.fitting import FitOptions
+from autodl.nas.from_objects import Units, space_from
 from autodl.nas.lstm_controller import LSTMController
 from autodl.nas.nasbench201 import NASBench201
 from autodl.nas.nasbench201_training import CellTraining, TrainingCost
@@ -81,8 +82,10 @@ __all__ = [
     "Trained",
     "TrainingCost",
     "Uniform",
+    "Units",
     "Weighted",
     "active",
     "recalibrate",
+    "space_from",
     "statistics_kept",
 ]
