@@ -8,19 +8,29 @@ from typing import Any
 
 from autodl.errors import UnknownNameError
 from autodl.nas.space_factory import PublishedSpace, as_tuples
+from autodl.nas.spaces.chain import ConvChain
 from autodl.nas.spaces.darts import DARTS
+from autodl.nas.spaces.enas_macro import ENASMacro
+from autodl.nas.spaces.enas_micro import ENASMicro
 from autodl.nas.spaces.fbnet import FBNet
 from autodl.nas.spaces.mnasnet import MnasNet
 from autodl.nas.spaces.mobilenetv3 import MobileNetV3
+from autodl.nas.spaces.nasbench201_net import NASBench201Net
+from autodl.nas.spaces.nasnet import NASNet
 from autodl.nas.spaces.proxyless import ProxylessNAS
 
 SPACES: dict[str, type[PublishedSpace]] = {
     space.name: space
     for space in (
+        ConvChain,
         DARTS,
+        ENASMacro,
+        ENASMicro,
         FBNet,
         MnasNet,
         MobileNetV3,
+        NASBench201Net,
+        NASNet,
         ProxylessNAS,
     )
 }

@@ -7,6 +7,7 @@ import torch
 
 from autodl.errors import OptionError
 from autodl.nas import OneHot, Soft, active
+from autodl.nas.realise import realise_in_place, with_all_labels
 from autodl.nas.spaces import DARTS
 from autodl.nas.spaces.darts import DARTS_V2
 from autodl.nas.spaces.darts_network import OPS, edge_label
@@ -49,9 +50,10 @@ def test_number_of_cells_is_the_papers() -> None:
 )
 def test_the_papers_cells_have_the_papers_parameters(size, side, classes, published) -> None:
     factory = DARTS(size=size).published_evaluation()
+    decisions = DARTS(cells=3, width=2).space(num_classes=2).decisions()
+    arch = with_all_labels(factory.arch(DARTS_V2), decisions)
     with torch.device("meta"):
-        space = factory.space(num_classes=classes, side=side)
-        net = space.realise(factory.arch(DARTS_V2))
+        net = realise_in_place(factory.network(classes, 3, side), arch, fresh=True)
     assert parameters(net) - parameters(net.backbone.auxiliary) == published
 
 

@@ -136,7 +136,7 @@ def test_blocks_of_mnasnet_share_weights_among_widths() -> None:
     arch = {**space.sample(3), "block1/op": "conv", "block1/filters": 12, "block1/se": "0"}
     wide = space.realise({**arch, "block1/filters": 20}, inherit=net)
     narrow = space.realise(arch, inherit=net)
-    first, second = ([p for n, p in m.named_parameters() if "blocks.0.0" in n][0] for m in (narrow, wide))
+    first, second = (next(p for n, p in m.named_parameters() if "blocks.0.0" in n) for m in (narrow, wide))
     assert torch.equal(first, second[:12])
 
 
