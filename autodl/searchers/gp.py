@@ -32,7 +32,8 @@ _LEAST_SCORES = 2  # a model of fewer says nothing
 _GOOD = 5  # trials whose neighbourhood is searched
 _FANTASIES = 8
 _FITTED = 200  # trials that hyper-parameters are fitted on, at most
-_PRIORS = Priors()
+# Rougher than the defaults (what a parameter does differs between branches) and noisier (trainings are).
+_PRIORS = Priors(scale=0.18, noise=1e-2)
 _STUCK = 5  # trials without a better one, after which the model is doubted
 _DOUBTED = 3  # of so many trials then, one is chosen by a model that is less sure
 
