@@ -252,7 +252,7 @@ def block_pictures(blocks: int, arch: Mapping[str, object]) -> list[Graph]:
     """Both cells: each block reads two states, and the loose ones make the output."""
     pictures = []
     for kind in KINDS:
-        names = ["h_{i-1}", "h_i", *(str(number + 1) for number in range(blocks))]
+        names = ["cell k-2", "cell k-1", *(str(number + 1) for number in range(blocks))]
         edges, read = [], set()
         for block in range(blocks):
             for side in SIDES:
@@ -261,8 +261,8 @@ def block_pictures(blocks: int, arch: Mapping[str, object]) -> list[Graph]:
                 text = str(arch[label(kind, block, side, "op")])
                 edges.append(Edge(names[source], names[block + 2], text))
         loose = [name for number, name in enumerate(names) if number not in read]
-        edges += [Edge(name, "h_{i+1}") for name in loose]
-        pictures.append(Graph(f"{kind} cell", (*names, "h_{i+1}"), tuple(edges)))
+        edges += [Edge(name, "cell k") for name in loose]
+        pictures.append(Graph(f"{kind} cell", (*names, "cell k"), tuple(edges)))
     return pictures
 
 

@@ -192,7 +192,7 @@ class DARTS(PublishedSpace):
     def pictures(self, arch: Arch) -> list[Picture]:
         """Both cells."""
         inner = [str(number) for number in range(self.nodes)]
-        names = ["c_{k-2}", "c_{k-1}", *inner]
+        names = ["cell k-2", "cell k-1", *inner]
         pictures: list[Picture] = []
         for kind in KINDS:
             edges = [
@@ -201,8 +201,8 @@ class DARTS(PublishedSpace):
                 for source in self._sources(arch, kind, node)
             ]
             shown = [edge for edge in edges if edge.text != OPS[0]]
-            outputs = [Edge(name, "c_{k}") for name in inner]
-            pictures.append(Graph(f"{kind} cell", (*names, "c_{k}"), (*shown, *outputs)))
+            outputs = [Edge(name, "cell k") for name in inner]
+            pictures.append(Graph(f"{kind} cell", (*names, "cell k"), (*shown, *outputs)))
         return pictures
 
 
