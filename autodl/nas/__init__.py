@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 from autodl.nas.bn_recalibration import recalibrate, statistics_kept
 from autodl.nas.cell_encoding import CellEncoding
 from autodl.nas.choices import FixedInputs, InputChoice, OpChoice
@@ -89,3 +92,10 @@ __all__ = [
     "space_from",
     "statistics_kept",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``spaces`` and ``strategies``, imported where they are first asked for."""
+    if name in ("spaces", "strategies"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
