@@ -14,7 +14,7 @@ from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.nas.decisions import Arch
 from autodl.nas.distributions import Independent
-from autodl.nas.lstm_controller import LSTMController
+from autodl.nas.lstm_controller import Episode, LSTMController
 from autodl.nas.policy_gradient import Baseline
 from autodl.nas.result import plain_probabilities
 from autodl.nas.space import Space
@@ -95,12 +95,12 @@ class ControllerLearner:
         """(len(archs),) of whole architectures under the present controller, with gradients."""
         return torch.stack([self.controller.log_prob(arch) for arch in archs])
 
-    @torch.no_grad()
-    def entropy_of(self, arch: Arch) -> float:
-        """Of the steps that drew an architecture, in nats."""
+    def episode(self, generator: torch.Generator) -> Episode:
+        """A drawn architecture with its log-probability and entropy, with gradients."""
         if isinstance(self.controller, LSTMController):
-            return float(self.controller.replay(arch).entropy)
-        return float(self.controller.entropy())
+            return self.controller.episode(generator)
+        arch = self.controller.sample(generator)
+        return Episode(arch, self.controller.log_prob(arch), self.controller.entropy())
 
     def descend(self, loss: Tensor) -> None:
         """One step of the controller.

@@ -48,7 +48,7 @@ class ENAS:
         fit: FitOptions | None = None,
         options: ControllerOptions | None = None,
         *,
-        controller_steps: int = 10,
+        controller_steps: int = 5,
         entropy_bonus: float = 1e-4,
         samples: int = 50,
         recalibration: int = 4,
@@ -84,14 +84,16 @@ class ENAS:
         seen: list[float] = []
         for _ in range(self.controller_steps):
             batch = next(batches)
-            archs = [learner.controller.sample(generator) for _ in range(self.options.batch)]
+            episodes = [learner.episode(generator) for _ in range(self.options.batch)]
             rewards = []
-            for arch in archs:
-                seen.append(search.training.batch_accuracy(arch, batch))
-                reward = self.options.powered(judge.weigh(seen[-1], judge.cost_of(arch)).reward)
-                rewards.append(reward + self.entropy_bonus * learner.entropy_of(arch))
+            for episode in episodes:
+                seen.append(search.training.batch_accuracy(episode.arch, batch))
+                made = judge.weigh(seen[-1], judge.cost_of(episode.arch))
+                # The entropy is a part of the reward: it brings no gradient of its own.
+                bonus = self.entropy_bonus * float(episode.entropy.detach())
+                rewards.append(self.options.powered(made.reward) + bonus)
             advantages = torch.tensor(learner.baseline.advantages(rewards))
-            learner.descend(reinforce_loss(learner.log_probs(archs), advantages))
+            learner.descend(reinforce_loss(torch.stack([e.log_prob for e in episodes]), advantages))
         likeliest = learner.controller.mode()
         mean = sum(seen) / len(seen)
         search.run.record(likeliest, mean, judge.cost_of(likeliest), phase="training", train_loss=loss)
