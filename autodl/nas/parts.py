@@ -137,10 +137,10 @@ def everything(net: nn.Module) -> Plan:
             continue
         for decision in module.decisions():
             count = len(decision.choices)
-            if isinstance(module, InputChoice):
-                selections[decision.label] = Chosen(decision.choices[-1])
+            if isinstance(module, InputChoice):  # unless another module's parts depend on it, too
+                selections.setdefault(decision.label, Chosen(decision.choices[-1]))
             else:
-                selections.setdefault(decision.label, Weighted(torch.full((count,), 1 / count)))
+                selections[decision.label] = Weighted(torch.full((count,), 1 / count))
     return Plan(selections)
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from autodl.models.classifier import Classifier
-from autodl.models.small_resnet import small_preprocessing
 from autodl.nas.choices import InputChoice, OpChoice
 from autodl.nas.decisions import Arch, Decision
 from autodl.nas.picture import Edge, Graph
-from autodl.nas.spaces.frame import conv_bn, small_stem
+from autodl.nas.spaces.frame import as_classifier, conv_bn, small_stem
 from autodl.nas.spaces.loose_ends import LooseConv, LooseLinear, LoosePool
 from autodl.nas.spaces.ops import ReLUConvBN
 
@@ -207,9 +205,7 @@ class Layout:
                 yield "normal", self.width * 2**part
 
 
-def block_network(
-    cell: CellKind, layout: Layout, *, num_classes: int, channels: int, side: int
-) -> Classifier:
+def block_network(cell: CellKind, layout: Layout, *, num_classes: int, channels: int, side: int) -> nn.Module:
     """The super-net of a space of such cells."""
     if layout.first_map is None:
         stem = nn.Sequential(*conv_bn(channels, layout.stem, 3, 2))
@@ -232,9 +228,7 @@ def block_network(
         before, last = last, _Source(tuple(cell.inputs(kind)), cell.states, width, target)
     pool = LoosePool(last.inputs, last.states, last.width)
     head = LooseLinear(last.inputs, last.states, last.width, num_classes)
-    return Classifier(
-        BlockBackbone(stem, cells, pool), head, small_preprocessing(side, channels), num_classes=num_classes
-    )
+    return as_classifier(BlockBackbone(stem, cells, pool), head, num_classes, channels, side)
 
 
 class _HalveAgain(nn.Module):

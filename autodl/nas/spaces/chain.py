@@ -9,7 +9,7 @@ weights in a super-net, which a filter's size and number cut out of the largest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,17 +18,15 @@ from torch.nn import functional as F
 
 from autodl.checks import check_whole
 from autodl.errors import OptionError
-from autodl.models.classifier import Classifier
-from autodl.models.small_resnet import small_preprocessing
 from autodl.nas.choices import OpChoice
-from autodl.nas.decisions import Arch, Decision
+from autodl.nas.decisions import Arch, Conjunction, Decision
 from autodl.nas.elastic import Elastic, Size
 from autodl.nas.elastic_layers import ElasticBatchNorm2d, ElasticLinear
 from autodl.nas.picture import Chain, Picture, Step
 from autodl.nas.plans import Chosen, DecisionModule, Gate, check_weights, position
 from autodl.nas.space_factory import PublishedSpace, as_tuples
 from autodl.nas.spaces.chain_conv import RectConv2d
-from autodl.nas.spaces.frame import small_stem
+from autodl.nas.spaces.frame import as_classifier, small_stem
 from autodl.nas.spaces.mobile_network import FIRST_MAP
 from autodl.spaces import Value
 
@@ -102,6 +100,11 @@ class SkipConv(DecisionModule):
     def decisions(self) -> tuple[Decision, ...]:
         """One for each earlier state."""
         return tuple(Decision(label, _BITS) for label in self.labels)
+
+    def guards(self) -> Iterable[tuple[nn.Module, Conjunction]]:
+        """A state's convolution runs where it is chosen; that of the layer before always."""
+        chosen: list[Conjunction] = [((label, (True,)),) for label in self.labels]
+        return list(zip(self.convs, [*chosen, ()], strict=True))
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
         """Of the chosen states."""
@@ -203,8 +206,7 @@ class ConvChain(PublishedSpace):
             built.append(self._layer(f"layer{number}", widths, filters))
             widths.append(Elastic(filters, label=f"layer{number}/filters"))
         head = ElasticLinear(widths[-1], num_classes)
-        preprocessing = small_preprocessing(side, channels)
-        return Classifier(ChainBackbone(stem, built), head, preprocessing, num_classes=num_classes)
+        return as_classifier(ChainBackbone(stem, built), head, num_classes, channels, side)
 
     def _layer(
         self, label: str, widths: Sequence[Size], filters: Sequence[int]

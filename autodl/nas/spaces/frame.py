@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from autodl.models.classifier import Classifier
-from autodl.models.small_resnet import small_preprocessing
+if TYPE_CHECKING:
+    from autodl.models.classifier import Classifier
 
 SMALLEST_MAP = 4
 """Small networks do not shrink a map below about this side, pixels."""
 
 
 def as_classifier(
-    backbone: nn.Module, features: int, num_classes: int, channels: int, side: int
+    backbone: nn.Module, head: nn.Module | int, num_classes: int, channels: int, side: int
 ) -> Classifier:
-    """The network of a space: a backbone, and a linear head on its features."""
-    head = nn.Linear(features, num_classes)
-    return Classifier(backbone, head, small_preprocessing(side, channels))
+    """The network of a space: a backbone, and a head on its features.
+
+    Args:
+        backbone: images (n, channels, side, side) to features.
+        head: features to logits, linear once it is realised; or the number of features.
+        num_classes: logits.
+        channels: of the images.
+        side: of the images, pixels.
+    """
+    from autodl.models.classifier import Classifier  # noqa: PLC0415  # brings torchvision in
+    from autodl.models.small_resnet import small_preprocessing  # noqa: PLC0415
+
+    head = nn.Linear(head, num_classes) if isinstance(head, int) else head
+    return Classifier(backbone, head, small_preprocessing(side, channels), num_classes=num_classes)
 
 
 def conv_bn(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:

@@ -10,15 +10,15 @@ concatenated"); shared weights for them: H. Pham et al., ENAS, ICML 2018, sectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autodl.nas.decisions import Decision
+from autodl.nas.decisions import Conjunction, Decision
 from autodl.nas.plans import Chosen, DecisionModule, Gate, check_weights, position
-from autodl.nas.spaces.ops import FactorizedReduce, ReLUConvBN
+from autodl.nas.spaces.ops import FactorizedReduce, ReLUConvBN, one_pixel_off
 from autodl.spaces import Value
 
 
@@ -44,6 +44,13 @@ class LooseReader(DecisionModule):
         """Positions of the loose states of an architecture."""
         read = {arch[decision.label] for decision in self.inputs}
         return [state for state in range(self.states) if state not in read]
+
+    def state_guards(self, parts: Iterable[nn.Module]) -> list[tuple[nn.Module, Conjunction]]:
+        """A part for each state, and what must be chosen for that state to be loose."""
+        return [
+            (part, tuple((d.label, tuple(c for c in d.choices if c != state)) for d in self.inputs))
+            for state, part in enumerate(parts)
+        ]
 
     def loose(self) -> tuple[list[int], list[Tensor] | None]:
         """Positions of states that can be loose in this call; each one's chance to be, where inputs mix."""
@@ -73,10 +80,6 @@ class LooseReader(DecisionModule):
             return [states[place] for place in places], places
         return [chances[place].to(states[place].device) * states[place] for place in places], places
 
-    def columns(self, places: Sequence[int]) -> list[int]:
-        """Channels of some states in the concatenation of all."""
-        return [state * self.width + channel for state in places for channel in range(self.width)]
-
 
 class Picked(nn.Module):
     """What a reader is in a realised network: some states, concatenated, then another module.
@@ -99,6 +102,22 @@ class Picked(nn.Module):
         """The other module's output."""
         out: Tensor = self.then(torch.cat([states[place] for place in self.places], dim=1))
         return out
+
+
+class _StateConv(nn.Module):
+    """One state's share of a pointwise convolution, or of the two of a `FactorizedReduce`."""
+
+    def __init__(self, c_in: int, c_out: int, halve: bool) -> None:
+        super().__init__()
+        stride = 2 if halve else 1
+        first = c_out - c_out // 2 if halve else c_out
+        self.even = nn.Conv2d(c_in, first, 1, stride, bias=False)
+        self.odd = nn.Conv2d(c_in, c_out // 2, 1, stride, bias=False) if halve else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        out: Tensor = self.even(x)
+        return out if self.odd is None else torch.cat([out, self.odd(one_pixel_off(x))], dim=1)
 
 
 class LooseConv(LooseReader):
@@ -125,39 +144,44 @@ class LooseConv(LooseReader):
     ) -> None:
         super().__init__(inputs, states, width)
         self.c_out, self.halve, self.affine = c_out, halve, affine
-        self.body = self._make(states * width)
+        self.convs = nn.ModuleList(_StateConv(width, c_out, halve) for _ in range(states))
+        self.norm = nn.BatchNorm2d(c_out, affine=affine)
 
-    def _make(self, c_in: int) -> FactorizedReduce | ReLUConvBN:
-        if self.halve:
-            return FactorizedReduce(c_in, self.c_out, self.affine)
-        return ReLUConvBN(c_in, self.c_out, affine=self.affine)
+    def guards(self) -> Iterable[tuple[nn.Module, Conjunction]]:
+        """A state's convolution runs where the state is loose."""
+        return [*self.state_guards(self.convs), (self.norm, ())]
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """States (n, width, h, w) -> (n, c_out, h, w), or half of h and w."""
         used, places = self.picked(states)
-        columns = self.columns(places)
-        x = F.relu(torch.cat(used, dim=1))
-        if isinstance(self.body, ReLUConvBN):
-            _, conv, norm = self.body
-            assert isinstance(conv, nn.Conv2d)
-            out: Tensor = norm(F.conv2d(x, conv.weight[:, columns]))
-            return out
-        shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        even = F.conv2d(x, self.body.even.weight[:, columns], stride=2)
-        odd = F.conv2d(shifted, self.body.odd.weight[:, columns], stride=2)
-        out = self.body.norm(torch.cat([even, odd], dim=1))
+        total = self.convs[places[0]](used[0])
+        for state, place in zip(used[1:], places[1:], strict=True):
+            total = total + self.convs[place](state)
+        out: Tensor = self.norm(total)
         return out
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
         """An ordinary convolution of the loose states."""
         places = self.kept(arch)
-        made = self._make(len(places) * self.width)
+        c_in = len(places) * self.width
+        made = (
+            FactorizedReduce(c_in, self.c_out, self.affine)
+            if self.halve
+            else ReLUConvBN(c_in, self.c_out, affine=self.affine)
+        )
         if not fresh:
-            columns = self.columns(places)
-            state = self.body.state_dict()
-            cut = {name: t[:, columns] if t.ndim == 4 else t for name, t in state.items()}
-            made.load_state_dict(cut)
+            state = self._merged(places, ("even", "odd") if self.halve else ("1",))
+            norm = "norm" if self.halve else "2"
+            state |= {f"{norm}.{name}": tensor for name, tensor in self.norm.state_dict().items()}
+            made.load_state_dict(state)
         return Picked(places, _like(made, self))
+
+    def _merged(self, places: Sequence[int], names: Sequence[str]) -> dict[str, Tensor]:
+        merged = {}
+        for name, own in zip(names, ("even.weight", "odd.weight"), strict=False):
+            parts = [self.convs[place].state_dict()[own] for place in places]
+            merged[f"{name}.weight"] = torch.cat(parts, dim=1)
+        return merged
 
 
 class _PooledReLU(nn.Module):
@@ -192,22 +216,33 @@ class LooseLinear(LooseReader):
 
     def __init__(self, inputs: Sequence[Decision], states: int, width: int, num_classes: int) -> None:
         super().__init__(inputs, states, width)
-        made = nn.Linear(states * width, num_classes)
-        self.weight, self.bias = made.weight, made.bias
+        whole = nn.Linear(states * width, num_classes)  # whose initial weights are the parts'
+        self.bias = whole.bias
+        self.parts = nn.ModuleList()
+        for weight in torch.split(whole.weight.detach(), width, dim=1):
+            part = nn.Linear(width, num_classes, bias=False)
+            part.load_state_dict({"weight": weight})
+            self.parts.append(part)
+
+    def guards(self) -> Iterable[tuple[nn.Module, Conjunction]]:
+        """A state's part runs where the state is loose."""
+        return self.state_guards(self.parts)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, loose * width) -> logits (n, num_classes)."""
         places, _ = self.loose()
-        return F.linear(x, self.weight[:, self.columns(places)], self.bias)
+        total = self.bias
+        for place, features in zip(places, torch.split(x, self.width, dim=1), strict=True):
+            total = total + self.parts[place](features)
+        return total
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
         """An ordinary linear layer."""
-        columns = self.columns(self.kept(arch))
-        made = nn.Linear(len(columns), len(self.bias))
+        places = self.kept(arch)
+        made = nn.Linear(len(places) * self.width, len(self.bias))
         if not fresh:
-            with torch.no_grad():
-                made.weight.copy_(self.weight[:, columns])
-                made.bias.copy_(self.bias)
+            weights = [self.parts[place].state_dict()["weight"] for place in places]
+            made.load_state_dict({"weight": torch.cat(weights, dim=1), "bias": self.bias})
         return _like(made, self)
 
 

@@ -111,10 +111,13 @@ class FactorizedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c_in, h, w) -> (n, c_out, ceil(h / 2), ceil(w / 2))."""
         x = F.relu(x)
-        # One more row and column, so that odd sides give both convolutions a map of one size.
-        shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        out: Tensor = self.norm(torch.cat([self.even(x), self.odd(one_pixel_off(x))], dim=1))
         return out
+
+
+def one_pixel_off(x: Tensor) -> Tensor:
+    """Without the first row and column; a last one of zeros keeps the size, so that odd sides fit."""
+    return F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
 
 
 class Pool(nn.Sequential):

@@ -86,7 +86,7 @@ def test_networks_take_small_and_large_images(factory) -> None:
     arch = large(factory()).sample(1)
     for size, side in (("small", 32), ("large", 224)):
         with torch.device("meta"):
-            net = realise_in_place(factory(size=size).network(4, 3, side), arch, fresh=True)
+            net = realise_in_place(factory(size=size, repeats=1).network(4, 3, side), arch, fresh=True)
             assert net(torch.zeros(2, 3, side, side)).shape == (2, 4)
             assert net.splits
             assert net.feature_dim == net.head.in_features

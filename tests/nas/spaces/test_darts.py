@@ -46,7 +46,8 @@ def test_number_of_cells_is_the_papers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "side", "classes", "published"), [("small", 32, 10, 3_349_342), ("large", 224, 1000, 4_718_752)]
+    ("size", "side", "classes", "published"),
+    [("small", 32, 10, 3_349_342), pytest.param("large", 224, 1000, 4_718_752, marks=pytest.mark.slow)],
 )
 def test_the_papers_cells_have_the_papers_parameters(size, side, classes, published) -> None:
     factory = DARTS(size=size).published_evaluation()
