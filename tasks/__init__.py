@@ -3,6 +3,7 @@
 if __name__ != "autodl.tasks":
     raise ImportError("import autodl.tasks, not tasks")
 
+from autodl.tasks.arch_options import NASOptions
 from autodl.tasks.image_classification import ImageClassification
 from autodl.tasks.image_classifier import ImageClassifier
 from autodl.tasks.options import TrainingOptions, ValidationOptions
@@ -10,6 +11,7 @@ from autodl.tasks.options import TrainingOptions, ValidationOptions
 __all__ = [
     "ImageClassification",
     "ImageClassifier",
+    "NASOptions",
     "TrainingOptions",
     "ValidationOptions",
 ]

@@ -41,6 +41,7 @@ class ImageClassification:
         num_trials: int | None = None,
         presets: str = "medium",
         net: Any = None,
+        nas: Any = None,
         weights: str | Path | None = "auto",
         optimizer: Any = None,
         augment: Any = "auto",
@@ -81,8 +82,16 @@ class ImageClassification:
                 when nothing else limits the search, and the size of networks.
             net: a network's name ("small_resnet", "efficientnet_lite0", any of torchvision's), several
                 of them, a `torch.nn.Module`, or a class decorated with `autodl.obj`, whose arguments
-                are searched. None: small residual networks up to 64 px; for photos pretrained
-                networks if their weights are on this machine.
+                are searched. A network with open decisions (``ad.nas.spaces.DARTS()``, an
+                `autodl.nas.Space`, a module or class with decision points) is searched, too: with
+                `nas` before the trainings, else with the recipe by `searcher`. None: small residual
+                networks up to 64 px; for photos pretrained networks if their weights are on this
+                machine.
+            nas: how the architecture of `net` is searched: a name ("darts", "enas", "proxyless",
+                "evolution", ...), a strategy of `autodl.nas.strategies`, or `autodl.tasks.NASOptions`,
+                also as a dict of its fields, with a cost and a target: ``{"strategy": "proxyless",
+                "cost": "latency", "target": 2.0}`` (milliseconds). The search takes 40 % of the time
+                limit; `net` may then be a space's name, or units under `autodl.obj`, see `autodl.nas.Units`.
             weights: "auto" (pretrained where they are here and help), "pretrained", None (random),
                 or the path of a weights file for `net`.
             optimizer: ``ad.optim.SGD(lr=ad.Real(...))`` and the like, or a name.
@@ -133,6 +142,7 @@ class ImageClassification:
             "num_trials": num_trials,
             "presets": presets,
             "net": net,
+            "nas": nas,
             "weights": weights,
             "optimizer": optimizer,
             "augment": augment,

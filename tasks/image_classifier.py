@@ -39,6 +39,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         result_: the search (trials, best config); absent after `load`.
         data_: what was trained and validated on, with the audit; absent after `load`.
         augmentation_: how images were augmented, and why; absent after `load`.
+        architecture_: what ``nas=`` found, and how; None without it; absent after `load`.
         validation_score_: the metric of the ensemble on images it has not seen.
         fit_seconds_: wall-clock seconds of the fit.
 
@@ -57,6 +58,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         num_trials: int | None = None,
         presets: str = "medium",
         net: Any = None,
+        nas: Any = None,
         weights: str | Path | None = "auto",
         optimizer: Any = None,
         augment: Any = "auto",
@@ -80,6 +82,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.num_trials = num_trials
         self.presets = presets
         self.net = net
+        self.nas = nas
         self.weights = weights
         self.optimizer = optimizer
         self.augment = augment
@@ -140,7 +143,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.predictor_ = outcome.predictor
         self.classes_ = image_request.class_array(outcome.data.class_map)
         self.result_, self.data_, self.selection_ = outcome.result, outcome.data, outcome.selection
-        self.augmentation_ = outcome.augmentation
+        self.augmentation_, self.architecture_ = outcome.augmentation, outcome.architecture
         self.validation_score_ = outcome.selection.value
         self.fit_seconds_ = outcome.seconds
         self.history_ = image_inspect.history(outcome)
@@ -308,7 +311,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return image_inspect.leaderboard(self.history_)
 
     def fit_summary(self) -> dict[str, Any]:
-        """What the fit did, JSON-able: score, trials, ensemble, augmentation, images, seconds."""
+        """What the fit did, JSON-able: score, trials, ensemble, architecture, augmentation, ..."""
         self._check_fitted()
         return {k: copy.deepcopy(v) for k, v in self.history_.items() if k != "leaderboard"}
 

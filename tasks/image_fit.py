@@ -16,11 +16,15 @@ from autodl.errors import DataError, OptionError
 from autodl.executors import JoblibExecutor, SerialExecutor
 from autodl.executors.protocol import Executor
 from autodl.models import Classifier, wrap_module
+from autodl.nas.space_factory import SpaceFactory
 from autodl.report import ProgressDisplay
 from autodl.result import TuneResult
 from autodl.schedulers import get_scheduler
 from autodl.searchers import PortfolioSearcher, get_searcher
 from autodl.tasks import run_file
+from autodl.tasks.arch_options import NASOptions
+from autodl.tasks.arch_record import ArchRecord
+from autodl.tasks.arch_search import ArchJob, settle_architecture
 from autodl.tasks.augment_gate import GateJob, settle_augmentation, with_augmentation
 from autodl.tasks.augment_record import AugmentRecord
 from autodl.tasks.head_recipe import train_head_only
@@ -30,6 +34,7 @@ from autodl.tasks.image_predictor import ImagePredictor
 from autodl.tasks.member import Member
 from autodl.tasks.network_choice import build_arguments
 from autodl.tasks.network_recipe import train_whole_network
+from autodl.tasks.open_network import ChosenNetwork
 from autodl.tasks.options import Preset, TrainingOptions, ValidationOptions
 from autodl.tasks.predictor_format import build_body
 from autodl.tasks.run_data import Intake, RunData, prepare
@@ -66,6 +71,7 @@ class FitRequest:
         train: labelled images.
         tuning: labelled images to compare trials on; None: a part of `train`.
         wishes: what shapes the search space.
+        nas: how a network's open decisions are searched first; None: with everything else.
         preset: scale of networks and trainings.
         metric: what is made best.
         training: how networks are trained.
@@ -91,6 +97,7 @@ class FitRequest:
     train: ImageTable | None
     tuning: ImageTable | None
     wishes: Wishes
+    nas: NASOptions | None
     preset: Preset
     metric: Metric
     training: TrainingOptions
@@ -124,6 +131,7 @@ class FitOutcome:
         selection: who predicts, and the validation predictions.
         augmentation: how images were augmented, and why.
         seconds: wall-clock seconds of this call.
+        architecture: what ``nas=`` found; None: it was not asked for.
     """
 
     predictor: ImagePredictor
@@ -132,12 +140,14 @@ class FitOutcome:
     selection: Selection
     augmentation: AugmentRecord
     seconds: float
+    architecture: ArchRecord | None = None
 
 
 def fit_images(request: FitRequest) -> FitOutcome:
     """Fit as requested; see `autodl.ImageClassification.fit` for the errors."""
     with ProgressDisplay(request.verbosity) as display:
         data, plan = _read(request, display)
+        plan, architecture = _architecture(request, display, data, plan)
         context = _context(request, data, plan)
         augmentation = settle_augmentation(_gate_job(request, display), data, plan, context)
         plan = with_augmentation(plan, augmentation)
@@ -170,7 +180,7 @@ def fit_images(request: FitRequest) -> FitOutcome:
         predictor = ImagePredictor(network, data.class_map, data.facts)
         seconds = time.time() - request.started_at
         display.message(_closing_words(selection, request.metric, seconds))
-    return FitOutcome(predictor, result, data, selection, augmentation, seconds)
+    return FitOutcome(predictor, result, data, selection, augmentation, seconds, architecture)
 
 
 class ImageTrial:
@@ -265,6 +275,26 @@ def _context(request: FitRequest, data: RunData, plan: ImagePlan) -> TrialContex
     )
 
 
+def _architecture(
+    request: FitRequest, display: ProgressDisplay, data: RunData, plan: ImagePlan
+) -> tuple[ImagePlan, ArchRecord | None]:
+    """The plan with a network whose decisions are made, or are hyperparameters."""
+    factory = request.wishes.net
+    if not isinstance(factory, SpaceFactory):
+        return plan, None
+    job = ArchJob(
+        factory=factory,
+        options=request.nas,
+        run=request.path,
+        begun=run_file.exists(request.path),
+        seed=request.seed,
+        time_limit_s=request.time_limit_s,
+        started_at=request.started_at,
+        say=display.message,
+    )
+    return settle_architecture(job, data, plan)
+
+
 def _gate_job(request: FitRequest, display: ProgressDisplay) -> GateJob:
     return GateJob(
         asked=request.wishes.augment,
@@ -343,6 +373,10 @@ def _user_body(context: TrialContext, data: RunData, trials: Sequence[Any], memb
     values = context.values(trial.config, **build_arguments(data))
     preprocessing = member.network.preprocessing
     module = values["net"]
+    if isinstance(module, ChosenNetwork):
+        made = module.classifier(data.num_classes, preprocessing.input_size, seed=0)
+        made.preprocessing = preprocessing
+        return made
     wrapped = wrap_module(module, data.num_classes, preprocessing.input_size, preprocessing.channels)
     wrapped.preprocessing = preprocessing
     return wrapped

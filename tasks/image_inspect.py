@@ -54,6 +54,7 @@ def history(outcome: FitOutcome) -> dict[str, Any]:
             {"trial_id": m.trial_id, "network": m.network.name, "weight": w}
             for m, w in zip(selection.members, selection.weights, strict=True)
         ],
+        "architecture": None if outcome.architecture is None else outcome.architecture.summary(),
         "augmentation": outcome.augmentation.to_json(),
         "leaderboard": [
             {str(k): _plain(v) for k, v in row.items()} for row in table.to_dict(orient="records")

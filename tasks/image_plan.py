@@ -12,6 +12,7 @@ from torch import nn
 from autodl import optim
 from autodl.errors import OptionError, UnknownNameError
 from autodl.models import known_networks, pretrained_networks
+from autodl.nas.space_factory import SpaceFactory
 from autodl.spaces import Categorical, ObjectSpec, Real, SearchSpace
 from autodl.spaces.nested import holds_space
 from autodl.tasks.augment_choice import check_augment
@@ -50,7 +51,10 @@ BACKBONE_ORDER = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """The caller's arguments that shape the search; None or "auto" leaves them to autodl."""
+    """The caller's arguments that shape the search; None or "auto" leaves them to autodl.
+
+    A network with open decisions stands here as its `SpaceFactory`.
+    """
 
     net: Any = None
     weights: str | Path | None = "auto"
@@ -264,11 +268,11 @@ def _net(net: Any, preset: Preset) -> Any:
         }
     if isinstance(net, list | tuple):
         return Categorical(*net)
-    if isinstance(net, str | nn.Module) or holds_space(net):
+    if isinstance(net, str | nn.Module | SpaceFactory) or holds_space(net):
         return net
     raise OptionError(
-        "net takes a name, several names, a torch.nn.Module, a class decorated with @ad.obj, or a space; "
-        f"got {net!r}"
+        "net takes a name, several names, a torch.nn.Module, a class decorated with @ad.obj, or a space "
+        f"of networks; got {net!r}"
     )
 
 

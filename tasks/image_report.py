@@ -20,7 +20,7 @@ from autodl.report import (
     thumbnail,
     write_report,
 )
-from autodl.tasks import augment_report
+from autodl.tasks import arch_report, augment_report
 from autodl.training import confusion_matrix, get_metric
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def write(classifier: ImageClassifier, path: Path) -> Path:
         confusion=_confusion(classifier),
         mistakes=mistakes,
         mistakes_total=total,
+        architecture=arch_report.content(classifier),
         augmentation=augment_report.content(classifier),
         audit=_audit(data.audit, data.class_map.names),
         config_note=f"{content.config_note} {_ensemble(classifier)}".strip(),

@@ -26,9 +26,11 @@ from autodl.errors import (
     StorageError,
 )
 from autodl.tasks import run_file
+from autodl.tasks.arch_options import as_nas_options
 from autodl.tasks.image_checks import check_params
 from autodl.tasks.image_fit import FitRequest
 from autodl.tasks.image_plan import Wishes
+from autodl.tasks.open_network import as_factory
 from autodl.tasks.options import TrainingOptions, ValidationOptions, as_group, get_preset
 from autodl.timelimit import parse_time_limit
 from autodl.training import get_metric
@@ -63,17 +65,20 @@ def make_request(
     """
     preset = get_preset(params["presets"])
     check_params(params)
+    nas = as_nas_options(params["nas"])
+    space = as_factory(params["net"], searched=nas is not None)
     train, tuning = (None, None) if data is None else _tables(data, tuning_data, columns)
     return FitRequest(
         train=train,
         tuning=tuning,
         wishes=Wishes(
-            net=params["net"],
+            net=params["net"] if space is None else space,
             weights=params["weights"],
             optimizer=params["optimizer"],
             augment=params["augment"],
             input_size=params["input_size"],
         ),
+        nas=nas,
         preset=preset,
         metric=get_metric(params["metric"]),
         training=as_group(TrainingOptions, params["training"]),

@@ -15,6 +15,7 @@ from autodl.models import Classifier, build_network, wrap_module
 from autodl.tasks.augment_choice import mirrors
 from autodl.tasks.ensemble_network import NetworkSpec
 from autodl.tasks.feature_store import FeatureStore
+from autodl.tasks.open_network import ChosenNetwork
 from autodl.tasks.run_data import RunData
 from autodl.tasks.trial_context import TrialContext
 from autodl.training import train_head
@@ -26,7 +27,8 @@ class WholeNetwork:
     """A config's values for training a whole network.
 
     Attributes:
-        net: a network's name, a module, or the arguments of one (``{"name": ..., **options}``).
+        net: a network's name, a module, the arguments of a named one (``{"name": ..., **options}``), or a
+            decided network of a space.
         optimizer: parameter groups to an optimizer.
         augment: a name of `autodl.tasks.augment_choice.AUGMENTATIONS`, a policy, another augmentation,
             or None.
@@ -68,6 +70,9 @@ def build_net(
     A user's own module keeps the initial weights its author gave it.
     """
     classes, size = data.num_classes, int(data.facts["input_size"])
+    if isinstance(values.net, ChosenNetwork):
+        made = values.net.classifier(classes, size, seed=seed)
+        return made, values.net.spec(classes, made.preprocessing)
     if isinstance(values.net, nn.Module):
         wrapped = wrap_module(values.net, classes, size, 3)
         name, arguments = context.origin_of("net", config, **build_arguments(data))

@@ -25,9 +25,12 @@ from autodl.errors import DataNotFoundError, OptionError, PredictorFormatError, 
 from autodl.models import build_network, wrap_module
 from autodl.models.classifier import Classifier
 from autodl.models.weights_io import write_atomically
+from autodl.nas import Space
+from autodl.nas.space_factory import SpaceFactory
 from autodl.spaces import ObjectSpec
 from autodl.tasks import predictor_document
 from autodl.tasks.ensemble_network import Branch, BranchSpec, EnsembleNetwork, NetworkSpec, empty_head
+from autodl.tasks.open_network import ARCH, build_own, build_published, is_published
 
 FORMAT = "autodl-predictor"
 VERSION = 1
@@ -35,7 +38,7 @@ MODEL_FILE = "model.safetensors"
 JSON_FILE = "predictor.json"
 ZIP_SUFFIXES = (".zip", ".autodl")
 
-NetFactory = Callable[..., nn.Module] | nn.Module
+NetFactory = Callable[..., nn.Module] | nn.Module | Space | SpaceFactory
 
 
 def save_predictor(path: str | Path, network: EnsembleNetwork, facts: Mapping[str, Any]) -> Path:
@@ -112,7 +115,8 @@ def load_predictor(
     Args:
         path: what `save_predictor` wrote.
         trust_code: allow the import of a user's network class named in the file.
-        net: builds the user's network instead (a class, a function, or a module to fill).
+        net: builds the user's network instead (a class, a function, a module to fill, or the space that
+            it was searched in).
 
     Raises:
         DataNotFoundError: nothing there.
@@ -197,6 +201,8 @@ def _assemble(
 
 def build_body(spec: NetworkSpec, *, trust_code: bool = False, net: NetFactory | None = None) -> Classifier:
     """The untrained network a spec names; see `load_predictor` for the arguments."""
+    if is_published(spec):
+        return build_published(spec)
     if not spec.user_defined:
         # Seeded, so that the caller's global generator is not drawn from; the weights come from the file.
         return build_network(
@@ -212,6 +218,10 @@ def build_body(spec: NetworkSpec, *, trust_code: bool = False, net: NetFactory |
             "trust_code=True to import it, or net=... to give the network yourself"
         )
     factory = net if net is not None else _import(spec.name)
+    if ARCH in spec.options:
+        return build_own(spec, factory)
+    if isinstance(factory, Space | SpaceFactory):
+        raise PredictorFormatError(f"{spec.name} was not searched in a space; pass the network: net=...")
     module: Any = factory if isinstance(factory, nn.Module) else factory(**dict(spec.options))
     if isinstance(module, ObjectSpec):  # a class decorated with `autodl.obj`
         module = module.build()

@@ -12,6 +12,9 @@ from typing import Any
 from autodl.augment import BatchPolicy, policy_from_json
 from autodl.errors import JournalError, OptionError
 from autodl.journal import read_journal
+from autodl.nas import Units
+from autodl.nas.space_factory import PublishedSpace
+from autodl.nas.spaces.registry import SPACES, space_from_json
 
 FILE = "run.json"
 VERSION = 1
@@ -47,7 +50,16 @@ POLICY_KEY = "autodl.augment"
 """Key under which a policy's own document stands."""
 
 
+SPACE_KEY = "autodl.nas"
+"""Key under which a published space's own document stands."""
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, PublishedSpace):
+        known = SPACES.get(value.name) is type(value)
+        return {SPACE_KEY: value.to_json()} if known else _NOT_PLAIN
+    if isinstance(value, type | Units):
+        return _NOT_PLAIN
     if isinstance(value, BatchPolicy):
         return {POLICY_KEY: json.loads(value.to_json())}
     if is_dataclass(value) and not isinstance(value, type):
@@ -95,7 +107,9 @@ def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _restored(value: Any) -> Any:
-    """A policy from its document; anything else as it is."""
+    """A policy or a space from its document; anything else as it is."""
+    if isinstance(value, dict) and value.keys() == {SPACE_KEY}:
+        return space_from_json(value[SPACE_KEY])
     if isinstance(value, dict) and value.keys() == {POLICY_KEY}:
         return policy_from_json(json.dumps(value[POLICY_KEY]))
     return value

@@ -149,6 +149,7 @@ def open_run(path: Path) -> ImageClassifier:
     # The task brings torch, which takes seconds to import.
     from autodl import ImageClassifier  # noqa: PLC0415
     from autodl.errors import UnknownNameError  # noqa: PLC0415
+    from autodl.tasks.arch_record import ArchRecord  # noqa: PLC0415
     from autodl.tasks.augment_record import AugmentRecord  # noqa: PLC0415
     from autodl.tasks.image_ensemble import assemble, select  # noqa: PLC0415
     from autodl.tasks.image_fit import FitOutcome  # noqa: PLC0415
@@ -171,7 +172,9 @@ def open_run(path: Path) -> ImageClassifier:
     )
     predictor = ImagePredictor(network, data.class_map, data.facts)
     augmentation = AugmentRecord.read(path) or AugmentRecord("auto", None, "no record was kept")
-    outcome = FitOutcome(predictor, result, data, selection, augmentation, result.seconds)
+    outcome = FitOutcome(
+        predictor, result, data, selection, augmentation, result.seconds, ArchRecord.read(path)
+    )
     return ImageClassifier(metric=metric.name)._adopt(outcome)
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from autodl.report.content import ArchitectureUse as ArchitectureUse
     from autodl.report.content import Audit as Audit
     from autodl.report.content import AuditIssue as AuditIssue
     from autodl.report.content import AugmentationUse as AugmentationUse
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from autodl.report.wording import format_duration as format_duration
 
 _HOME = {
+    "ArchitectureUse": "content",
     "Audit": "content",
     "AuditIssue": "content",
     "AugmentationUse": "content",
@@ -57,6 +59,7 @@ _HOME = {
 """Public name -> module."""
 
 __all__ = [
+    "ArchitectureUse",
     "Audit",
     "AuditIssue",
     "AugmentationUse",

@@ -158,6 +158,31 @@ class AugmentationUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchitectureUse:
+    """Which architecture was found, and how.
+
+    Attributes:
+        note: how it was found, a sentence or two.
+        facts: key figures of it.
+        picture: of the architecture, a PNG file; b"" for none.
+        picture_alt: what it shows, in a sentence.
+        course: of the search, a PNG file; b"" for none.
+        front: accuracy against cost, a PNG file; b"" for none.
+        front_title: "Accuracy and latency".
+        arch: label -> choice.
+    """
+
+    note: str
+    facts: tuple[Fact, ...] = ()
+    picture: bytes = b""
+    picture_alt: str = ""
+    course: bytes = b""
+    front: bytes = b""
+    front_title: str = ""
+    arch: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ReportContent:
     """All of a report; what is left empty has no section.
 
@@ -175,6 +200,7 @@ class ReportContent:
         confusion: of the final predictor.
         mistakes: the most confident first.
         mistakes_total: how many there were in all, None if `mistakes` are all.
+        architecture: of the networks, where it was searched.
         augmentation: of the training images.
         audit: of the data.
         best_config: label -> value.
@@ -197,6 +223,7 @@ class ReportContent:
     confusion: Confusion | None = None
     mistakes: tuple[Mistake, ...] = ()
     mistakes_total: int | None = None
+    architecture: ArchitectureUse | None = None
     augmentation: AugmentationUse | None = None
     audit: Audit | None = None
     best_config: Mapping[str, Value] = field(default_factory=dict)
