@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -16,6 +17,11 @@ from autodl.nas.spaces.nasnet import NASNET_A, OPS, make_op
 from autodl.testing.nas import SpaceContract
 
 
+@functools.cache
+def small_space(factory):
+    return factory.space(num_classes=3, side=8)
+
+
 class Blocks(SpaceContract):
     num_archs = 2
 
@@ -27,12 +33,12 @@ class TestNASNet(Blocks):
     num_archs = 1
 
     def make(self):
-        return NASNet(blocks=2, width=2).space(num_classes=3, side=8)
+        return small_space(NASNet(blocks=2, width=2))
 
 
 class TestENASMicro(Blocks):
     def make(self):
-        return ENASMicro(nodes=4, width=2).space(num_classes=3, side=8)
+        return small_space(ENASMicro(nodes=4, width=2))
 
 
 def large(factory, classes=1000, side=224):

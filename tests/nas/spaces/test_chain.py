@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
@@ -8,11 +10,16 @@ from autodl.nas.spaces import ConvChain
 from autodl.testing.nas import SpaceContract
 
 
+@functools.cache
+def small_space(factory):
+    return factory.space(num_classes=3, side=8)
+
+
 class TestConvChain(SpaceContract):
     num_archs = 3
 
     def make(self):
-        return ConvChain(layers=3, kernels=(1, 3), filters=(2, 4), skips=True).space(num_classes=3, side=8)
+        return small_space(ConvChain(layers=3, kernels=(1, 3), filters=(2, 4), skips=True))
 
     def inputs(self):
         return (torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)),)
@@ -23,7 +30,7 @@ class TestStrides(TestConvChain):
 
     def make(self):
         factory = ConvChain(layers=3, kernels=(1, 3), filters=(2, 4), strides=(1, 2, 3), skips=True)
-        return factory.space(num_classes=3, side=8)
+        return small_space(factory)
 
 
 def test_size_is_the_papers() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -22,19 +23,26 @@ def parameters(net: torch.nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
+@functools.cache
+def small_space(factory):
+    return factory.space(num_classes=3, side=8)
+
+
 class TestDARTS(SpaceContract):
     num_archs = 2
 
     def make(self):
-        return DARTS(cells=3, width=2).space(num_classes=3, side=8)
+        return small_space(DARTS(cells=3, width=2))
 
     def inputs(self):
         return (images(),)
 
 
 class TestAllEdges(TestDARTS):
+    num_archs = 1
+
     def make(self):
-        return DARTS(cells=3, width=2, nodes=2, edges="all").space(num_classes=3, side=8)
+        return small_space(DARTS(cells=3, width=2, nodes=2, edges="all"))
 
 
 def test_number_of_cells_is_the_papers() -> None:

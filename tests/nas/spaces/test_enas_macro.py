@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
@@ -8,11 +10,16 @@ from autodl.nas.spaces import ENASMacro
 from autodl.testing.nas import SpaceContract
 
 
+@functools.cache
+def small_space(factory):
+    return factory.space(num_classes=3, side=8)
+
+
 class TestENASMacro(SpaceContract):
     num_archs = 2
 
     def make(self):
-        return ENASMacro(layers=3, width=4).space(num_classes=3, side=8)
+        return small_space(ENASMacro(layers=3, width=4))
 
     def inputs(self):
         return (torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,11 @@ from autodl.testing.nas import SpaceContract
 SIDE = 8
 
 
+@functools.cache
+def small_space(factory):
+    return factory.space(num_classes=3, side=8)
+
+
 class Mobile(SpaceContract):
     num_archs = 2
 
@@ -23,17 +30,17 @@ class Mobile(SpaceContract):
 
 class TestFBNet(Mobile):
     def make(self):
-        return FBNet().space(num_classes=3, side=SIDE)
+        return small_space(FBNet())
 
 
 class TestMobileNetV3(Mobile):
     def make(self):
-        return MobileNetV3().space(num_classes=3, side=SIDE)
+        return small_space(MobileNetV3())
 
 
 class TestMnasNet(Mobile):
     def make(self):
-        return MnasNet().space(num_classes=3, side=SIDE)
+        return small_space(MnasNet())
 
 
 def parameters(net: nn.Module) -> int:

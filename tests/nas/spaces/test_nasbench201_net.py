@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -9,17 +10,23 @@ import torch
 from autodl.errors import OptionError
 from autodl.nas.costs import MACs, Params
 from autodl.nas.nasbench201 import NASBench201
+from autodl.nas.realise import realise_in_place
 from autodl.nas.spaces import NASBench201Net
 from autodl.testing.nas import SpaceContract
 
 DATA = Path(os.environ.get("AUTODL_NASBENCH201", "../shared/data/nasbench201"))
 
 
+@functools.cache
+def small_space(factory):
+    return factory.space(num_classes=3, side=8)
+
+
 class TestNASBench201Net(SpaceContract):
     num_archs = 2
 
     def make(self):
-        return NASBench201Net(width=2).space(num_classes=3, side=8)
+        return small_space(NASBench201Net(width=2))
 
     def inputs(self):
         return (torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)),)
@@ -43,6 +50,24 @@ def test_a_cell_sums_its_edges() -> None:
     torch.testing.assert_close(cell(x), 4 * x)  # nodes are x, x, 2 x, 4 x
 
 
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        (
+            "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+            1_288_506,
+        ),
+        ("|none~0|+|skip_connect~0|none~1|+|none~0|skip_connect~1|nor_conv_3x3~2|", 316_346),
+    ],
+)
+def test_networks_have_the_benchmarks_parameters(text, published) -> None:
+    factory = NASBench201Net(size="cifar")
+    with torch.device("meta"):
+        net = realise_in_place(factory.network(10, 3, 32), factory.arch(text), fresh=True)
+    assert sum(p.numel() for p in net.parameters()) == published
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.exists(), reason="the table is not here")
 def test_parameters_and_multiply_adds_are_the_tables() -> None:
     table = NASBench201.load(DATA)

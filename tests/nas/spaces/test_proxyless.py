@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
@@ -19,11 +21,16 @@ MOBILE = {
 """The network that the authors found for a phone: 4.1 million parameters."""
 
 
+@functools.cache
+def small_space(factory):
+    return factory.space(num_classes=3, side=8)
+
+
 class TestProxyless(SpaceContract):
     num_archs = 2
 
     def make(self):
-        return ProxylessNAS(kernels=(3, 5), expansions=(1, 2)).space(num_classes=3, side=8)
+        return small_space(ProxylessNAS(kernels=(3, 5), expansions=(1, 2)))
 
     def inputs(self):
         return (torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)),)

@@ -18,7 +18,7 @@ from autodl.nas.spaces import DARTS, SPACES, get_space, space_from_json
 from autodl.nas.spaces.ops import DropPath, set_drop_path
 
 SMALL = {
-    "chain": {"layers": 2, "filters": (2, 4), "skips": True},
+    "chain": {"layers": 2, "kernels": (1, 3), "filters": (2, 4), "skips": True},
     "darts": {"cells": 3, "width": 2, "nodes": 3},
     "enas_macro": {"layers": 3, "width": 4},
     "enas_micro": {"nodes": 4, "width": 2},
