@@ -34,6 +34,8 @@ _FANTASIES = 8
 _FITTED = 200  # trials that hyper-parameters are fitted on, at most
 # Rougher than the defaults (what a parameter does differs between branches) and noisier (trainings are).
 _PRIORS = Priors(scale=0.18, noise=1e-2)
+# On a grid of few values the neighbours are far apart: a short scale would tell nothing about them.
+_GRID_PRIORS = Priors(noise=1e-2)
 _STUCK = 5  # trials without a better one, after which the model is doubted
 _DOUBTED = 3  # of so many trials then, one is chosen by a model that is less sure
 
@@ -68,6 +70,7 @@ class GPSearcher:
         """See `autodl.searchers.protocol.BindableSearcher.bind`."""
         self._binding = Binding(space, seed)
         self._features = GPFeatures(space)
+        self._priors = _PRIORS if self._features.relaxed.any() else _GRID_PRIORS
         self._unseen = Unseen(space)
         self._points = SobolPoints(self._features.dim, seed)
         self._trials = TrialRows(self._features, self._unseen)
@@ -125,11 +128,13 @@ class GPSearcher:
             if len(rows) > _FITTED:
                 part = np.array(capped((-targets).tolist(), _FITTED))
             steps = 50 if count < 60 else 15
-            found = fit_hyperparameters(wide[part], targets[part], groups, _PRIORS, last, max_steps=steps)
+            found = fit_hyperparameters(
+                wide[part], targets[part], groups, self._priors, last, max_steps=steps
+            )
             self._fit = (count, found)
         chosen = self._fit[1]
         if self._is_stuck() and count % _DOUBTED == 0:
-            chosen = doubtful(chosen, _PRIORS)
+            chosen = doubtful(chosen, self._priors)
         return GaussianProcess(wide, targets, groups, chosen)
 
     def _is_stuck(self) -> bool:
