@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn
 
 if TYPE_CHECKING:
     from autodl.models.classifier import Classifier
@@ -53,11 +53,3 @@ def fitting_stride(stride: int, side: int, smallest: int = SMALLEST_MAP) -> tupl
     if math.ceil(side / stride) < smallest:
         stride = 1
     return stride, math.ceil(side / stride)
-
-
-class GlobalMean(nn.Module):
-    """(n, c, h, w) -> (n, c)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The mean of each map."""
-        return x.mean((2, 3))
