@@ -99,14 +99,3 @@ def test_a_rate_that_teaches_nothing_is_found_out():
 def test_a_recipe_that_cannot_be_used_is_refused(recipe, message):
     with pytest.raises(OptionError, match=message):
         EngineSearch(recipe=recipe).search(mini_space(), Table() if "lr" in recipe else tiny_data(), budget=1)
-
-
-def test_workers_take_trials_at_once():
-    result = EngineSearch("random", fit=FitOptions(epochs=1), num_workers=2).search(
-        Space(TinyNet), tiny_data(), budget=3
-    )
-    alone = EngineSearch("random", fit=FitOptions(epochs=1)).search(Space(TinyNet), tiny_data(), budget=3)
-    key = lambda record: record.extra["trial"]  # noqa: E731
-    assert [(r.arch, r.metric) for r in sorted(result.history, key=key)] == [
-        (r.arch, r.metric) for r in alone.history
-    ]
