@@ -8,17 +8,16 @@ compiling would: so a short fit never waits for a compiler, and a long one loses
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from threading import Lock
 
 from torch import Tensor
 
 from autodl.augment.numba_ops import compile_ops, compiled_before, numba_installed, numba_ops
 from autodl.augment.pil_ops import pil_ops
+from autodl.augment.step import Backend, Step
 from autodl.augment.torch_ops import torch_ops
 from autodl.errors import MissingDependencyError, UnknownNameError
-
-Backend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 _BACKENDS: dict[str, Backend] = {"torch": torch_ops, "numba": numba_ops, "pil": pil_ops}
 BACKENDS = ("auto", *_BACKENDS)
@@ -29,19 +28,24 @@ COMPILE_S = 10.0
 """About what compiling takes."""
 
 
-def run_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None, backend: str) -> Tensor:
-    """`apply_ops` on checked arguments."""
+def run_steps(images: Tensor, steps: Sequence[Step], backend: str) -> Tensor:
+    """Carry checked steps out, one after the other; `images` stay as they are.
+
+    Raises:
+        UnknownNameError: no such backend.
+        MissingDependencyError: backend "numba" without numba.
+    """
     if backend not in BACKENDS:
         raise UnknownNameError("backend", backend, BACKENDS)
     if backend != "auto":
-        return _BACKENDS[backend](images, ops, magnitudes, places)
+        return _BACKENDS[backend](images, steps)
     if images.device.type != "cpu":
-        return torch_ops(images, ops, magnitudes, places)
+        return torch_ops(images, steps)
     if _compiled.ready():
-        return numba_ops(images, ops, magnitudes, places)
+        return numba_ops(images, steps)
     started = time.perf_counter()
     slow = pil_ops if images.shape[2] * images.shape[3] >= LARGE_PIXELS else torch_ops
-    result = slow(images, ops, magnitudes, places)
+    result = slow(images, steps)
     _compiled.spent(time.perf_counter() - started)
     return result
 

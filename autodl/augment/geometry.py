@@ -41,10 +41,6 @@ class SourceTables(NamedTuple):
     y_column: Tensor
     bits: int
 
-    def rows(self, start: int, stop: int) -> SourceTables:
-        """The tables of the images from `start` up to `stop`."""
-        return SourceTables(*(table[start:stop] for table in self[:4]), bits=self.bits)
-
 
 def fraction_bits(height: int, width: int) -> int:
     """Fractional bits such that six times the longer side still fits 31 bits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from autodl.augment.geometry import fraction_bits
 from autodl.augment.layout import dense, is_interleaved, like, rows_of_bytes
 from autodl.augment.op_table import CUTOUT_FILL
+from autodl.augment.step import Step
 from autodl.errors import MissingDependencyError
 
 
@@ -43,8 +45,8 @@ def compiled_before() -> bool:
         return False
     kernels = _kernels()
     stored = kernels.run_batch.stats.cache_path
-    source = Path(str(kernels.__file__)).stat().st_mtime
-    files = Path(stored).glob("numba_kernels.run_batch-*.nbc") if stored else ()
+    source = max(file.stat().st_mtime for file in kernels.SOURCES)
+    files = Path(stored).glob("numba_kernels.*run_batch-*.nbc") if stored else ()
     return any(file.stat().st_mtime >= source for file in files)
 
 
@@ -57,29 +59,29 @@ def compile_ops() -> float:
     """
     started = time.perf_counter()
     image = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
-    numba_ops(image, torch.zeros(1, dtype=torch.int64), torch.zeros(1), None)
+    numba_ops(image, [Step(torch.zeros(1, dtype=torch.int64), torch.zeros(1))])
     return time.perf_counter() - started
 
 
-def numba_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None) -> Tensor:
-    """`autodl.augment.apply_ops` on checked arguments."""
+def numba_ops(images: Tensor, steps: Sequence[Step]) -> Tensor:
+    """A `Backend`: each image goes through all steps before the next one."""
     kernels: Any = _kernels()
     images = dense(images)
     number, channels, height, width = images.shape
     result = like(images)
     if images.numel() == 0:
         return result
-    magnitudes = magnitudes.to("cpu", torch.float32)
+    magnitudes = torch.stack([step.magnitudes.to("cpu", torch.float32) for step in steps])
     angles = magnitudes.double() * (math.pi / 180)
-    if places is None:
-        places = torch.full((1, 2), 0.5).expand(number, 2)
+    middle = torch.full((1, 2), 0.5).expand(number, 2)
+    places = [middle if step.places is None else step.places.to("cpu", torch.float32) for step in steps]
     kernels.run_batch(
         rows_of_bytes(images).numpy(),
         rows_of_bytes(result).numpy(),
-        ops.cpu().contiguous().numpy(),
-        magnitudes.contiguous().numpy(),
+        torch.stack([step.ops for step in steps]).numpy(),
+        magnitudes.numpy(),
         torch.stack([angles.cos(), angles.sin()]).numpy(),
-        places.to("cpu", torch.float32).contiguous().numpy(),
+        torch.stack(places).numpy(),
         _fill(channels),
         (channels, height, width),
         channels > 1 and is_interleaved(images),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodl.augment.backends import run_ops
+from autodl.augment.backends import run_steps
 from autodl.augment.op_table import CUTOUT_FILL, OP_INDEX, OP_NAMES, OPS, Op
+from autodl.augment.step import Step
 from autodl.errors import OptionError
 
 __all__ = ["CUTOUT_FILL", "OPS", "OP_INDEX", "OP_NAMES", "Op", "apply_ops"]
@@ -44,20 +45,33 @@ def apply_ops(
         MissingDependencyError: backend "numba" without numba.
         UnknownNameError: no such backend.
     """
-    _check(images, ops, magnitudes, places)
-    return run_ops(images, ops, magnitudes, places, backend)
+    check_batch(images)
+    return run_steps(images, [checked_step(len(images), ops, magnitudes, places)], backend)
 
 
-def _check(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None) -> None:
+def check_batch(images: Tensor) -> None:
+    """Whether ops can work on a batch.
+
+    Raises:
+        OptionError: it is not (n, 1 or 3, h, w) uint8.
+    """
     if images.ndim != 4 or images.dtype != torch.uint8 or images.shape[1] not in CUTOUT_FILL:
         raise OptionError(
             f"images must be (n, 1 or 3, h, w) uint8, got {tuple(images.shape)} {images.dtype}; "
             "drop an alpha channel with images[:, :3], stack a single image as images[None]"
         )
-    number = images.shape[0]
+
+
+def checked_step(number: int, ops: Tensor, magnitudes: Tensor, places: Tensor | None) -> Step:
+    """One op for each of `number` images, with the arguments of `apply_ops`.
+
+    Raises:
+        OptionError: shapes, types or indices are not as there.
+    """
     if ops.shape != (number,) or ops.dtype != torch.int64:
         raise OptionError(f"ops must be ({number},) int64, got {tuple(ops.shape)} {ops.dtype}")
-    if ops.device.type == "cpu" and number and not 0 <= int(ops.min()) <= int(ops.max()) < len(OP_NAMES):
+    ops = ops.cpu()
+    if number and not 0 <= int(ops.min()) <= int(ops.max()) < len(OP_NAMES):
         raise OptionError(f"ops must be in 0..{len(OP_NAMES) - 1}, got {int(ops.min())}..{int(ops.max())}")
     if magnitudes.shape != (number,) or not magnitudes.is_floating_point():
         raise OptionError(
@@ -65,3 +79,4 @@ def _check(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | Non
         )
     if places is not None and places.shape != (number, 2):
         raise OptionError(f"places must be ({number}, 2), got {tuple(places.shape)}")
+    return Step(ops, magnitudes, places)

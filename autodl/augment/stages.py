@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autodl.augment.backends import run_steps
 from autodl.augment.op_table import OP_INDEX, OP_NAMES
-from autodl.augment.ops import apply_ops
+from autodl.augment.ops import check_batch, checked_step
 from autodl.errors import DataError, OptionError
 
 IDENTITY = OP_INDEX["Identity"]
 
 _UNITS = {"Rotate": "°", "TranslateX": " px", "TranslateY": " px", "Posterize": " bits", "Cutout": " px"}
-_CHUNK_BYTES = 1 << 21
 _PLAIN = frozenset({"AutoContrast", "Equalize", "Invert"})
 
 
@@ -32,12 +32,6 @@ class Stage:
     ops: Tensor
     magnitudes: Tensor
     places: Tensor | None = None
-
-    def rows(self, rows: slice) -> Stage:
-        """The stage of some of the images."""
-        return Stage(
-            self.ops[rows], self.magnitudes[rows], None if self.places is None else self.places[rows]
-        )
 
     def caption(self, index: int) -> str:
         """What happens to one image, ``"Rotate -21°"``; empty for Identity."""
@@ -60,20 +54,9 @@ def apply_stages(images: Tensor, stages: Sequence[Stage], *, backend: str = "aut
     Returns:
         (n, c, h, w) uint8, a new tensor.
     """
-    if not stages:
-        return images.clone()
-    if len(stages) > 1 and images.numel() > _CHUNK_BYTES:
-        # A few images through all stages at a time: what lies between stays in the cache.
-        count = max(1, _CHUNK_BYTES // images[0].numel())
-        result = torch.empty_like(images)
-        for start in range(0, len(images), count):
-            rows = slice(start, start + count)
-            part = tuple(stage.rows(rows) for stage in stages)
-            result[rows] = apply_stages(images[rows], part, backend=backend)
-        return result
-    for stage in stages:
-        images = apply_ops(images, stage.ops, stage.magnitudes, places=stage.places, backend=backend)
-    return images
+    check_batch(images)
+    steps = [checked_step(len(images), stage.ops, stage.magnitudes, stage.places) for stage in stages]
+    return run_steps(images, steps, backend) if steps else images.clone()
 
 
 def draw_places(number: int, generator: torch.Generator) -> Tensor:

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from autodl.augment.geometry import source_tables
 from autodl.augment.layout import dense, from_rows, is_interleaved, like, rows_of_bytes
 from autodl.augment.op_table import CUTOUT_FILL, OP_INDEX, OP_NAMES, OPS
+from autodl.augment.step import Step
 from autodl.augment.torch_colour import COLOUR_OPS
 
 _CHUNK_BYTES = 1 << 19
 """Bytes of images handled at once: keeps the temporaries of an op inside the cache."""
+_STEPS_BYTES = 1 << 21
+"""Bytes of images that go through all steps before the next ones on the CPU."""
 _GEOMETRIC = [index for name, index in OP_INDEX.items() if OPS[name].kind == "geometric"]
 _FIRST_GEOMETRIC, _LAST_GEOMETRIC = _GEOMETRIC[0], _GEOMETRIC[-1]
 
 
-def torch_ops(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None) -> Tensor:
-    """`autodl.augment.apply_ops` on checked arguments."""
+def torch_ops(images: Tensor, steps: Sequence[Step]) -> Tensor:
+    """A `Backend`: the images in the order of their ops, step by step."""
     images = dense(images)
+    if len(steps) > 1 and images.device.type == "cpu" and images.numel() > _STEPS_BYTES:
+        # A few images through all steps at a time: what lies between stays in the cache.
+        count = max(1, _STEPS_BYTES // images[0].numel())
+        result = like(images)
+        for start in range(0, len(images), count):
+            rows = slice(start, start + count)
+            result[rows] = torch_ops(images[rows], [step.rows(rows) for step in steps])
+        return result
+    for step in steps:
+        images = _torch_step(images, *step)
+    return images
+
+
+def _torch_step(images: Tensor, ops: Tensor, magnitudes: Tensor, places: Tensor | None) -> Tensor:
     if images.numel() == 0:
         return like(images)
     device, interleaved = images.device, images.shape[1] > 1 and is_interleaved(images)
     shape = (images.shape[1], images.shape[2], images.shape[3])
-    ops, order = ops.cpu().sort()  # numbers stay on the CPU: groups are known without a wait
+    ops, order = ops.sort()  # numbers stay on the CPU: groups are known without a wait
     magnitudes = magnitudes.to(torch.float32)[order.to(magnitudes.device)].to(device)
     if places is not None:
         places = places.to(torch.float32)[order.to(places.device)].to(device)

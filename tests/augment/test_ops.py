@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode, v2
 
-from autodl.augment.ops import OP_INDEX, OP_NAMES, OPS, apply_ops
+from autodl.augment.backends import run_steps
+from autodl.augment.ops import OP_INDEX, OP_NAMES, OPS, apply_ops, checked_step
 from autodl.errors import OptionError, UnknownNameError
 
 RANGES = {
@@ -53,9 +56,22 @@ def test_within_one_level_of_torchvision(name, interleaved):
             [torchvision_op(image, name, float(m)) for image, m in zip(images, values, strict=True)]
         )
         far = (ours.int() - theirs.int()).abs() > 1
-        # A pixel whose source lies within a rounding of halfway may fall either way.
-        allowed = 1e-4 * far.numel() + 3 if name == "Rotate" else 0
-        assert int(far.sum()) <= allowed, (shape, int(far.sum()))
+        if name == "Rotate":
+            far &= ~near_tie(values, *shape[1:])[:, None]
+        assert not far.any(), (shape, int(far.sum()))
+
+
+def near_tie(degrees, height, width):
+    """(n, h, w) pixels whose exact source lies within 1e-3 of halfway between two pixels.
+
+    torchvision computes sources in float32, so that those may fall either way.
+    """
+    angle = (degrees.double() * math.pi / 180)[:, None, None]
+    y = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    at_x = x * angle.cos() - y * angle.sin() + (width - 1) / 2
+    at_y = x * angle.sin() + y * angle.cos() + (height - 1) / 2
+    return ((at_x % 1 - 0.5).abs() < 1e-3) | ((at_y % 1 - 0.5).abs() < 1e-3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -74,8 +90,10 @@ def test_compiled_ops_give_the_bytes_of_torch(channels, height, width, interleav
     assert first.stride() == second.stride() == torch.empty_like(images).stride()
 
 
-def test_image_by_image_differs_in_few_pixels_that_move():
-    images = batch(32, (3, 96, 80), 0, interleaved=True)
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("shape", [(3, 96, 80), (1, 96, 80)])
+def test_image_by_image_differs_in_few_pixels_that_move(shape, interleaved):
+    images = batch(32, shape, 0, interleaved)
     for name in OP_NAMES:
         ops, values = torch.full((32,), OP_INDEX[name]), magnitudes(name, 32, 1)
         one, other = (apply_ops(images, ops, values, backend=which) for which in ("torch", "pil"))
@@ -109,3 +127,41 @@ def test_wrong_arguments_are_named():
         apply_ops(images, ops + 16, values)
     with pytest.raises(UnknownNameError, match="known: auto"):
         apply_ops(images, ops, values, backend="cuda")
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba", "pil"])
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_several_steps_at_once_are_one_after_the_other(backend, interleaved):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    images, generator = batch(24, (3, 41, 37), 0, interleaved), torch.Generator().manual_seed(1)
+    before = images.clone()
+    for count in (1, 2, 3, 4):
+        ops = torch.randint(len(OP_NAMES), (count, 24), generator=generator)
+        ops[torch.rand(count, 24, generator=generator) < 0.4] = OP_INDEX["Identity"]
+        values = torch.stack(
+            [torch.stack([magnitudes(OP_NAMES[op], 1, op)[0] for op in row]) for row in ops.tolist()]
+        )
+        places = torch.rand(count, 24, 2, generator=generator)
+        steps = [checked_step(24, *step) for step in zip(ops, values, places, strict=True)]
+        expected = images
+        for step in steps:
+            expected = run_steps(expected, [step], backend)
+        assert torch.equal(run_steps(images, steps, backend), expected)
+        assert torch.equal(images, before)
+
+
+class OnDevice(torch.Tensor):
+    """A tensor that says it is elsewhere until it is fetched."""
+
+    device = torch.device("meta")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+@pytest.mark.parametrize("backend", ["torch", "pil"])
+def test_indices_from_a_device_are_checked_too(backend):
+    ops = torch.tensor([0, -1]).as_subclass(OnDevice)
+    with pytest.raises(OptionError, match=r"0\.\.15"):
+        apply_ops(batch(2, (3, 8, 8), 0), ops, torch.zeros(2), backend=backend)
