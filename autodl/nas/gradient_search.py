@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -21,11 +20,14 @@ from autodl.nas.costs import Cost, ExpectedCost
 from autodl.nas.data import Batch, NASData
 from autodl.nas.decisions import Arch
 from autodl.nas.distributions import Gumbel, Independent
-from autodl.nas.evaluators import Evaluator
+from autodl.nas.evaluators import Evaluator, arch_key
 from autodl.nas.fitting import set_lr
+from autodl.nas.gradient_options import GradientOptions
+from autodl.nas.judge import Judge, as_evaluator
 from autodl.nas.objectives import Objective
 from autodl.nas.plans import Plan, active
 from autodl.nas.result import NASResult, plain_probabilities
+from autodl.nas.retrain import Candidate, finish
 from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run
 from autodl.rng import torch_generator
@@ -33,43 +35,8 @@ from autodl.rng import torch_generator
 TRAVEL = 6.0
 """How far Adam can move an architecture parameter in a search. DARTS: 50 epochs of 390 steps of 3e-4."""
 
-
-@dataclass(frozen=True, slots=True)
-class GradientOptions:
-    """How a super-net and its architecture parameters are optimised.
-
-    Args:
-        epochs: of a search whose budget names none.
-        lr: of the weights' SGD at the start; falls to `lr_min` along half a cosine.
-        lr_min: of the weights at the end.
-        momentum: of the weights.
-        weight_decay: of the weights.
-        clip_norm: largest norm of the weights' gradient.
-        alpha_lr: of the architecture parameters' Adam. None: as large as lets them travel as far as
-            in the papers' searches, which had many more steps than small data gives.
-        alpha_least_lr: the papers' rate, and the least that None stands for.
-        alpha_betas: of Adam.
-        alpha_weight_decay: of the architecture parameters.
-        warmup: share of epochs at the start in which only weights are trained.
-        alpha_every: steps of the weights for one of the architecture parameters.
-    """
-
-    epochs: int = 50
-    lr: float = 0.025
-    lr_min: float = 0.001
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    clip_norm: float = 5.0
-    alpha_lr: float | None = None
-    alpha_least_lr: float = 3e-4
-    alpha_betas: tuple[float, float] = (0.5, 0.999)
-    alpha_weight_decay: float = 1e-3
-    warmup: float = 0.0
-    alpha_every: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.warmup < 1:
-            raise OptionError(f"warmup is a share of the epochs in [0, 1), got {self.warmup!r}")
+TRIES = 20
+"""Draws for each further candidate: where probabilities are sharp, most draws come twice."""
 
 
 class Method(Protocol):
@@ -153,14 +120,32 @@ class GradientSearch:
         for epoch in run.steps():
             self._epoch(epoch, run, total)
             run.save(self._state)
-        probabilities = self.distribution.probabilities()
-        arch = self.derive()
-        return run.result(
-            arch,
-            self.space.realise(arch, seed=self.seed),
-            probabilities=plain_probabilities(probabilities),
-            cost=None if self.cost is None else self.cost.cost(arch),
+        top, fit = options.retrain_top, options.retrain_fit
+        judge = Judge(
+            as_evaluator(self.space, self.data, fit, self.seed), objective=self.objective, cost=self.cost
         )
+        return finish(
+            run,
+            self.space,
+            self.data,
+            [Candidate(arch, None, judge.cost_of(arch), 0.0) for arch in self.candidates(max(1, top))],
+            judge,
+            self._state,
+            top=top,
+            fit=fit,
+            probabilities=plain_probabilities(self.distribution.probabilities()),
+        )
+
+    def candidates(self, count: int) -> list[Arch]:
+        """The derived architecture, then others drawn from the probabilities, each once."""
+        generator = torch_generator(self.seed, "candidates")
+        found = {arch_key(arch): arch for arch in [self.derive()]}
+        for _ in range(TRIES * (count - 1)):
+            if len(found) == count:
+                break
+            arch = self.distribution.sample(generator)
+            found.setdefault(arch_key(arch), arch)
+        return list(found.values())
 
     def derive(self) -> Arch:
         """The architecture: by the space's own rule if it has one, else the likeliest choices."""

@@ -6,10 +6,12 @@ import torch
 from autodl.errors import OptionError
 from autodl.nas import Space
 from autodl.nas.costs import MACs
-from autodl.nas.gradient_search import TRAVEL, GradientOptions, GradientSearch
+from autodl.nas.fitting import FitOptions
+from autodl.nas.gradient_options import GradientOptions
+from autodl.nas.gradient_search import TRAVEL, GradientSearch
 from autodl.nas.objectives import Linear
 from autodl.nas.strategies.darts import DARTS
-from autodl.nas.strategies.fbnet import FBNet, sampled_architectures
+from autodl.nas.strategies.fbnet import FBNet
 from autodl.nas.strategies.proxyless import ProxylessNAS
 from autodl.nas.strategies.snas import SNAS
 from autodl.nas.strategy import Run
@@ -89,8 +91,28 @@ def test_the_derived_network_is_ordinary_and_fresh():
     assert not isinstance(result.net, MiniNet) or result.net(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
-def test_architectures_are_sampled_from_a_results_probabilities():
+def test_candidates_are_the_derived_one_and_draws_from_the_probabilities():
     space, (data, _) = mini_space(), mini_data()
-    result = FBNet().search(space, data, budget=1)
-    result.probabilities = {label: [0.0, 1.0, 0.0, 0.0] for label in space.decisions()}
-    assert sampled_architectures(result, space, 5) == [dict.fromkeys(space.decisions(), "conv1")] * 5
+    search = GradientSearch(FBNet(), space, data, objective=None, cost=None, seed=0)
+    with torch.no_grad():
+        for alpha in search.distribution.alphas.values():
+            alpha.copy_(torch.tensor([0.0, 9.0, 8.0, -40.0]))
+    found = search.candidates(8)
+    assert len(found) == 8
+    assert found[0] == dict.fromkeys(space.decisions(), "conv1")
+    assert {op for arch in found for op in arch.values()} == {"conv1", "pool"}
+    assert len({tuple(arch.values()) for arch in found}) == 8  # all there are: 2 ** 3
+
+
+def test_retraining_answers_with_the_best_candidate_by_the_objective():
+    space, (data, _) = mini_space(), mini_data()
+    cost = MACs(space, (1, 8, 8))
+    fit = FitOptions(epochs=2)
+    objective = Linear(0.3, 0.05)
+    options = GradientOptions(retrain_top=4, retrain_fit=fit)
+    result = FBNet(options=options).search(space, data, objective=objective, cost=cost, budget=2)
+    tried = [record for record in result.history if record.extra.get("phase") == "retrain"]
+    assert len(tried) == 4
+    best = max(tried, key=lambda record: objective.reward(record.metric, record.cost))
+    assert (result.best_arch, result.metric, result.cost) == (best.arch, best.metric, best.cost)
+    assert result.net(torch.zeros(2, 1, 8, 8)).shape == (2, 10)

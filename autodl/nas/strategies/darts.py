@@ -14,7 +14,8 @@ from autodl.nas.bilevel import architecture_gradient, loss_at, sgd_direction
 from autodl.nas.data import Batch, NASData
 from autodl.nas.distributions import Independent
 from autodl.nas.evaluators import Evaluator
-from autodl.nas.gradient_search import GradientOptions, GradientSearch, gradient_search
+from autodl.nas.gradient_options import GradientOptions
+from autodl.nas.gradient_search import GradientSearch, gradient_search
 from autodl.nas.plans import Soft
 from autodl.nas.result import NASResult
 from autodl.nas.space import Space

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from autodl.nas.data import Batch, NASData
-from autodl.nas.decisions import Arch
 from autodl.nas.distributions import Gumbel, Schedule, exponential
 from autodl.nas.evaluators import Evaluator
-from autodl.nas.gradient_search import GradientOptions, GradientSearch, gradient_search
+from autodl.nas.gradient_options import GradientOptions
+from autodl.nas.gradient_search import GradientSearch, gradient_search
 from autodl.nas.plans import Soft
 from autodl.nas.result import NASResult
 from autodl.nas.space import Space
@@ -28,7 +28,8 @@ class FBNet:
 
     Args:
         schedule: temperature by progress; the paper's 5 exp(-0.045 epoch) over 90 epochs.
-        options: of the optimizers; units of a budget are epochs. The first tenth trains weights only.
+        options: of the optimizers; units of a budget are epochs. The first tenth trains weights only. The
+            paper draws architectures from the final probabilities and trains them: ``retrain_top``.
     """
 
     name = "fbnet"
@@ -71,20 +72,3 @@ class FBNet:
         for alpha, grad in zip(alphas, grads, strict=True):
             alpha.grad = grad
         search.alpha_optimizer.step()
-
-
-def sampled_architectures(result: NASResult, space: Space, count: int, seed: int = 0) -> list[Arch]:
-    """Architectures drawn from a result's probabilities, as the paper derives several to train.
-
-    Args:
-        result: of a search that has probabilities.
-        space: that was searched.
-        count: how many.
-        seed: of the draws.
-    """
-    distribution = Gumbel(space, init_std=0.0)
-    with torch.no_grad():
-        for label, alpha in distribution.alphas.items():
-            alpha.copy_(torch.tensor((result.probabilities or {})[label]).clamp_min(1e-12).log())
-    generator = torch.Generator().manual_seed(seed)
-    return [distribution.sample(generator) for _ in range(count)]

@@ -15,7 +15,8 @@ from autodl.errors import OptionError
 from autodl.nas.data import Batch, NASData
 from autodl.nas.distributions import Independent
 from autodl.nas.evaluators import Evaluator
-from autodl.nas.gradient_search import GradientOptions, GradientSearch, gradient_search
+from autodl.nas.gradient_options import GradientOptions
+from autodl.nas.gradient_search import GradientSearch, gradient_search
 from autodl.nas.objectives import MetricOnly
 from autodl.nas.pairs import Pair, rescale_pair
 from autodl.nas.plans import Chosen, Gate, OneHot, Plan, Selection

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from autodl.nas.data import Batch, NASData
 from autodl.nas.distributions import Gumbel, Schedule, exponential
 from autodl.nas.evaluators import Evaluator
-from autodl.nas.gradient_search import GradientOptions, GradientSearch, gradient_search
+from autodl.nas.gradient_options import GradientOptions
+from autodl.nas.gradient_search import GradientSearch, gradient_search
 from autodl.nas.plans import Soft
 from autodl.nas.result import NASResult
 from autodl.nas.space import Space
