@@ -32,6 +32,10 @@ FEWEST_IMAGES = 500
 MOST_PIXELS = 10_000 * 32 * 32
 """Least number of images that arms train on, and most pixels (images times area)."""
 
+FEWEST_EPOCHS = 10.0
+"""Epochs of so few images below which a comparison says nothing: networks that have hardly begun to
+learn are best without any policy."""
+
 MOST_JUDGED = 2_000
 """Held-out images that arms are judged on at most."""
 
@@ -70,6 +74,7 @@ def compare_augmentations(
     *,
     seed: int,
     seconds: float | None,
+    speed: float | None = None,
 ) -> Comparison:
     """Train the network that the plan names once with each augmentation.
 
@@ -83,13 +88,14 @@ def compare_augmentations(
         folder: for files, removed afterwards.
         seed: fixes weights, order and augmentation.
         seconds: for all together; None: as long as the caller's epochs, or the preset's, take.
+        speed: `training_speed`; None: it is measured.
 
     Raises:
         TrialError: a training left nothing behind, for want of time.
     """
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        arms = _Arms(names, data, context, folder, seed, seconds)
+        arms = _Arms(names, data, context, folder, seed, seconds, speed)
         decision = choose_augmentation(dict.fromkeys(names), arms.evaluate, has_time=arms.has_time)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -104,6 +110,16 @@ def compare_augmentations(
     )
 
 
+def training_speed(data: RunData, context: TrialContext, seed: int) -> float:
+    """Images a second that a comparison's trainings are expected to see here."""
+    return images_per_s(_one_recipe(context), data, seed)
+
+
+def affordable_epochs(speed: float, seconds: float, arms: int) -> float:
+    """How often `arms` trainings within `seconds` together see the fewest images worth training on."""
+    return speed * seconds / arms * FIRST_PART / FEWEST_IMAGES
+
+
 class _Arms:
     """The trainings, one after the other."""
 
@@ -115,8 +131,9 @@ class _Arms:
         folder: Path,
         seed: int,
         seconds: float | None,
+        speed: float | None,
     ) -> None:
-        self._names, self._folder, self._seed = names, folder, seed
+        self._names, self._folder, self._seed, self._speed = names, folder, seed, speed
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._context = _one_recipe(context)
         self.part = self._write_part(data)
@@ -157,7 +174,7 @@ class _Arms:
         most = MOST_PIXELS // data.pixels.shape[1] ** 2
         turn = self._deadline and (self._deadline - time.monotonic()) / len(self._names) * FIRST_PART
         if turn is not None:
-            speed = images_per_s(self._context, data, self._seed)
+            speed = self._speed or images_per_s(self._context, data, self._seed)
             most = min(most, int(turn * speed / EPOCHS))
         rng = np.random.default_rng(derive_seed(self._seed, "augment rows"))
         training, held_out = rng.permutation(data.training_rows()), rng.permutation(data.validation_rows())

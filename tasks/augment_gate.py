@@ -18,7 +18,14 @@ from autodl.errors import AutoDLError
 from autodl.spaces import Categorical
 from autodl.tasks import augment_search
 from autodl.tasks.augment_choice import AUTO, FOUND
-from autodl.tasks.augment_compare import Comparison, compare_augmentations
+from autodl.tasks.augment_compare import (
+    FEWEST_EPOCHS,
+    FEWEST_IMAGES,
+    Comparison,
+    affordable_epochs,
+    compare_augmentations,
+    training_speed,
+)
 from autodl.tasks.augment_record import AugmentArm, AugmentRecord
 from autodl.tasks.augment_search import Found
 from autodl.tasks.image_plan import ImagePlan
@@ -97,9 +104,13 @@ def _settle(job: GateJob, asked: str, data: RunData, plan: ImagePlan, context: T
     try:
         return _compare(job, data, context)
     except (AutoDLError, RuntimeError) as error:  # out of memory is a RuntimeError of torch's
-        note = f"augmentations were not compared: {type(error).__name__}: {error}"
-        job.say(note)
-        return AugmentRecord(AUTO, None, note)
+        return _not_compared(job, str(error) or type(error).__name__)
+
+
+def _not_compared(job: GateJob, reason: str) -> AugmentRecord:
+    note = f"augmentations were not compared: {reason}"
+    job.say(note)
+    return AugmentRecord(AUTO, None, note)
 
 
 def _why_not(job: GateJob, data: RunData, plan: ImagePlan) -> str:
@@ -136,20 +147,31 @@ def _seconds(job: GateJob, part: float) -> float | None:
 
 
 def _search_only(job: GateJob, data: RunData) -> AugmentRecord:
+    """Search and use what is found; without it crops and mirror images are what is left."""
     job.say("searching an augmentation policy")
-    found = augment_search.search(data, seed=job.seed, time_limit_s=_seconds(job, SEARCH_ALONE_PART))
+    try:
+        found = augment_search.search(data, seed=job.seed, time_limit_s=_seconds(job, SEARCH_ALONE_PART))
+    except AutoDLError as error:
+        note = f"no augmentation policy was found, {STANDARD!r} is used: {error}"
+        job.say(note)
+        return AugmentRecord(FOUND, STANDARD, note)
     job.say(f"augmentation policy found: {found.words}")
     return AugmentRecord(FOUND, FOUND, found.words, policy=found.policy, op_weights=found.op_weights)
 
 
 def _compare(job: GateJob, data: RunData, context: TrialContext) -> AugmentRecord:
     """Search, then train with each."""
-    job.say("searching an augmentation policy")
-    found: Found | None = None
-    try:
-        found = augment_search.search(data, seed=job.seed, time_limit_s=_seconds(job, SEARCH_PART))
-    except AutoDLError as error:
-        job.say(f"no augmentation policy was found: {error}")
+    speed: float | None = None
+    if (seconds := _seconds(job, COMPARE_PART)) is not None:
+        speed = training_speed(data, context, job.seed)
+        epochs = affordable_epochs(speed, seconds, arms=3)
+        if context.epochs is None and epochs < FEWEST_EPOCHS:
+            return _not_compared(
+                job,
+                f"in their part of the time ({seconds:.0f} s) three trainings would see {FEWEST_IMAGES} "
+                f"images {epochs:.1f} times each; {FEWEST_EPOCHS:g} times would do",
+            )
+    found = _search(job, data)
     job.say("comparing augmentations")
     policy = None if found is None else found.policy
     compared = compare_augmentations(
@@ -159,6 +181,7 @@ def _compare(job: GateJob, data: RunData, context: TrialContext) -> AugmentRecor
         job.run / "augment",
         seed=job.seed,
         seconds=_seconds(job, COMPARE_PART),
+        speed=speed,
     )
     note = _words(compared, context.metric.name)
     job.say(note)
@@ -171,6 +194,15 @@ def _compare(job: GateJob, data: RunData, context: TrialContext) -> AugmentRecor
         policy,
         {} if found is None else found.op_weights,
     )
+
+
+def _search(job: GateJob, data: RunData) -> Found | None:
+    job.say("searching an augmentation policy")
+    try:
+        return augment_search.search(data, seed=job.seed, time_limit_s=_seconds(job, SEARCH_PART))
+    except AutoDLError as error:
+        job.say(f"no augmentation policy was found: {error}")
+        return None
 
 
 def _words(compared: Comparison, metric: str) -> str:

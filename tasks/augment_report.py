@@ -52,6 +52,8 @@ def _note(record: AugmentRecord, policy: BatchPolicy | None) -> str:
         not_used = policy is not None and policy is record.policy and record.chosen != FOUND
         unused = " The policy below was found for the data, but is not the one used." if not_used else ""
         return f"{record.note[:1].upper()}{record.note[1:]}.{left_open}{unused}"
+    if record.asked == FOUND and record.policy is None:
+        return f"{record.note[:1].upper()}{record.note[1:]}."
     if record.asked == FOUND:
         return f"The policy was searched for the data: {record.note}."
     if policy is not None:

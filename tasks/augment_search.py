@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from autodl.augment import Policy, search_policy
+from autodl.augment.search_data import LEAST_PER_CLASS
+from autodl.errors import LabelError
 from autodl.rng import derive_seed
 from autodl.tasks.run_data import RunData
 from autodl.training import cpu_threads
@@ -54,6 +56,10 @@ def search(data: RunData, *, seed: int, time_limit_s: float | None) -> Found:
         data: of the run.
         seed: fixes which images are taken, and the search.
         time_limit_s: wall-clock seconds; None: as long as it takes.
+
+    Raises:
+        LabelError: not two classes with enough training images.
+        TrialError: the time is too short for anything.
     """
     images, labels = training_part(data, seed)
     workers = cpu_threads() if time_limit_s is not None and time_limit_s >= WORTH_WORKERS_S else 1
@@ -66,7 +72,8 @@ def search(data: RunData, *, seed: int, time_limit_s: float | None) -> Found:
         num_workers=workers,
     )
     weights = {name: float(weight) for name, weight in result.op_weights.items()}
-    return Found(result.policy, weights, _words(result.policy, weights, len(images)))
+    left_out = data.num_classes - len(np.unique(labels))
+    return Found(result.policy, weights, _words(result.policy, weights, len(images), left_out))
 
 
 def _folds(time_limit_s: float | None, workers: int) -> int:
@@ -76,9 +83,22 @@ def _folds(time_limit_s: float | None, workers: int) -> int:
 
 
 def training_part(data: RunData, seed: int) -> tuple[torch.Tensor, NDArray[np.int64]]:
-    """(n, 3, s, s) uint8 images and (n,) class numbers from the training rows of a run."""
+    """(n, 3, s, s) uint8 images and (n,) class numbers from the training rows of a run.
+
+    Classes with too few images to be split are left out: a rare class is no reason to have no policy.
+
+    Raises:
+        LabelError: fewer than two classes are left.
+    """
     rng = np.random.default_rng(derive_seed(seed, "augment images"))
     rows = np.sort(rng.permutation(data.training_rows())[:MOST_IMAGES])
+    counts = np.bincount(data.labels[rows], minlength=data.num_classes)
+    if (enough := int((counts >= LEAST_PER_CLASS).sum())) < 2:
+        raise LabelError(
+            f"a policy search needs two classes with {LEAST_PER_CLASS} training images or more, "
+            f"there are {enough} among {data.num_classes}"
+        )
+    rows = rows[counts[data.labels[rows]] >= LEAST_PER_CLASS]
     parts = []
     for start in range(0, len(rows), 256):
         pixels = np.take(data.pixels, rows[start : start + 256], axis=0)
@@ -89,6 +109,7 @@ def training_part(data: RunData, seed: int) -> tuple[torch.Tensor, NDArray[np.in
     return torch.cat(parts), data.labels[rows]
 
 
-def _words(policy: Policy, weights: Mapping[str, float], images: int) -> str:
+def _words(policy: Policy, weights: Mapping[str, float], images: int, left_out: int) -> str:
     shares = ", ".join(f"{name} {weight:.0%}" for name, weight in list(weights.items())[:4])
-    return f"{len(policy.sub_policies)} sub-policies from {images} images ({shares or 'no op'})"
+    without = f", without {left_out} small class{'es' * (left_out > 1)}" if left_out else ""
+    return f"{len(policy.sub_policies)} sub-policies from {images} images{without} ({shares or 'no op'})"

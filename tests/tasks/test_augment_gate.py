@@ -41,6 +41,8 @@ class Gate:
         self.search_error = self.compare_error = None
         monkeypatch.setattr(augment_search, "search", self.search)
         monkeypatch.setattr(augment_gate, "compare_augmentations", self.compare)
+        self.speed = 1000.0
+        monkeypatch.setattr(augment_gate, "training_speed", lambda *_: self.speed)
 
     def search(self, data, *, seed, time_limit_s):
         self.searches.append(time_limit_s)
@@ -48,7 +50,7 @@ class Gate:
             raise self.search_error
         return FOUND
 
-    def compare(self, names, data, context, folder, *, seed, seconds):
+    def compare(self, names, data, context, folder, *, seed, seconds, speed):
         self.compared.append((tuple(names), context.policy, seconds))
         if self.compare_error:
             raise self.compare_error
@@ -106,6 +108,14 @@ def test_where_a_comparison_does_not_pay_the_search_decides(gate, changes, words
     assert with_augmentation(plan(), record) == plan()
 
 
+def test_a_machine_too_slow_for_a_comparison_spends_nothing_on_one(gate):
+    gate.speed = 200.0  # 60 s for three, of which the first plans for 17: 3,400 images, 6.8 times 500
+    record = gate.settle()
+    assert record.chosen is None and "500 images 6.8 times each; 10 times would do" in record.note
+    assert gate.said == [record.note]
+    assert not gate.searches and not gate.compared
+
+
 def test_heads_on_frozen_features_are_left_alone(gate):
     transfer = replace(plan(), recipes={"head": {}, "finetune": {"augment": "standard"}})
     record = gate.settle(ours=transfer)
@@ -141,11 +151,13 @@ def test_a_policy_that_is_asked_for_is_used(gate):
     assert gate.settle("fast_aa") == record and len(gate.searches) == 1
 
 
-def test_a_policy_that_is_asked_for_and_cannot_be_found_is_an_error(gate):
-    gate.search_error = LabelError("too few")
-    with pytest.raises(LabelError, match="too few"):
-        gate.settle("fast_aa")
-    assert AugmentRecord.read(gate.root) is None
+@pytest.mark.parametrize("error", [LabelError("too few"), TrialError("no time for a fold")])
+def test_a_policy_that_is_asked_for_and_cannot_be_found_is_done_without(gate, error):
+    gate.search_error = error
+    record = gate.settle("fast_aa")
+    assert (record.asked, record.chosen, record.policy) == ("fast_aa", "standard", None)
+    assert str(error) in record.note and gate.said[-1] == record.note
+    assert AugmentRecord.read(gate.root) == record
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from autodl.augment import Policy, PolicySearchResult
+from autodl.errors import LabelError
 from autodl.tasks import augment_search
 from tests.tasks import made
 
@@ -29,10 +31,20 @@ def test_only_training_images_are_looked_at():
 
 
 def test_many_images_are_drawn_by_seed_and_large_ones_reduced(monkeypatch):
-    monkeypatch.setattr(augment_search, "MOST_IMAGES", 10)
+    monkeypatch.setattr(augment_search, "MOST_IMAGES", 30)
     parts = [augment_search.training_part(numbered(48), seed=seed)[0] for seed in (0, 0, 1)]
-    assert {part.shape for part in parts} == {(10, 3, 32, 32)}
+    assert {part.shape for part in parts} == {(30, 3, 32, 32)}
     assert torch.equal(parts[0], parts[1]) and not torch.equal(parts[0], parts[2])
+
+
+def test_classes_too_small_to_be_split_are_left_out():
+    labels = np.where(np.arange(60) < 57, np.arange(60) % 2, 2)
+    data = made.run_data(labels, np.full(60, -1))
+    _, kept = augment_search.training_part(data, seed=0)
+    assert np.bincount(kept).tolist() == [29, 28]
+    few = made.run_data(np.minimum(np.arange(12), 9), np.full(12, -1))
+    with pytest.raises(LabelError, match="there are 0 among 10"):
+        augment_search.training_part(few, seed=0)
 
 
 def test_little_time_goes_to_few_folds(monkeypatch):
