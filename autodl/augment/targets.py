@@ -89,7 +89,8 @@ def _moved(target: TVTensor, name: str, magnitude: float) -> TVTensor:
     from torchvision.transforms.v2 import functional  # noqa: PLC0415  # see `_check`
 
     if name == "Rotate":
-        return functional.rotate(target, magnitude)  # type: ignore[no-any-return]  # torchvision is untyped
+        rotated: TVTensor = functional.rotate(target, magnitude)
+        return rotated
     shift = [0, 0]
     shear = [0.0, 0.0]
     axis = 0 if name.endswith("X") else 1
