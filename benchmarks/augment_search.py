@@ -324,6 +324,7 @@ class Comparison:
             lambda name: accuracy_of(
                 self.part, self.held_out, candidates[name], epochs=self.epochs, seed=self.seed
             ),
+            images=len(self.held_out[0]),
         )
         return decision.augmentation, {"winner": names[decision.winner], "held_out": decision.scores}
 

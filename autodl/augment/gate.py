@@ -44,6 +44,7 @@ def choose_augmentation(
     evaluate: Callable[[str], float],
     *,
     tolerance: float = 0.0,
+    images: int | None = None,
     has_time: Callable[[], bool] = lambda: True,
 ) -> GateDecision:
     """Measure candidates and pick one.
@@ -53,10 +54,12 @@ def choose_augmentation(
         evaluate: name to its value on held-out images, larger is better; train each with the same
             seeds, images and epochs. NaN for a training that came to nothing.
         tolerance: values so close to the best count as equal to it; of equals the simplest wins.
+        images: number of held-out images, for values that are shares of them (accuracy): then values
+            within one standard error of the difference of two such shares count as equal, too.
         has_time: asked before each candidate but the first; those after a no are skipped.
 
     Returns:
-        The first of those within `tolerance` of the best; the first candidate if none has a value.
+        The first of those that count as equal to the best; the first candidate if none has a value.
 
     Raises:
         OptionError: no candidates, or a negative tolerance.
@@ -80,5 +83,17 @@ def choose_augmentation(
     winner = names[0]
     if known:
         best = max(known.values())
-        winner = next(name for name, score in known.items() if score >= best - tolerance)
+        margin = max(tolerance, 0.0 if images is None else standard_error(best, images))
+        winner = next(name for name, score in known.items() if score >= best - margin)
     return GateDecision(winner, candidates[winner], scores, tuple(names[len(scores) :]))
+
+
+def standard_error(share: float, images: int) -> float:
+    """Of the difference of two shares measured on so many images each; by Laplace's rule, never 0.
+
+    Args:
+        share: the larger one, in [0, 1].
+        images: at least 1.
+    """
+    smoothed = (share * images + 1) / (images + 2)
+    return math.sqrt(2 * smoothed * (1 - smoothed) / images)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from autodl.augment.gate import choose_augmentation
+from autodl.augment.gate import choose_augmentation, standard_error
 from autodl.augment.random_policies import TrivialAugmentWide
 from autodl.errors import OptionError
 
@@ -46,3 +46,15 @@ def test_bad_arguments_are_refused() -> None:
         choose_augmentation({}, lambda name: 0.0)
     with pytest.raises(OptionError, match="tolerance"):
         decide({"none": 0.0}, tolerance=math.nan)
+
+
+def test_a_gain_within_the_noise_of_few_images_does_not_count():
+    accuracy = {"none": 0.975, "trivial": 0.975, "found": 0.98}
+    few = choose_augmentation(dict.fromkeys(accuracy), accuracy.__getitem__, images=200)
+    many = choose_augmentation(dict.fromkeys(accuracy), accuracy.__getitem__, images=20_000)
+    assert (few.winner, many.winner) == ("none", "found")
+
+
+def test_the_standard_error_is_that_of_two_binomial_shares():
+    assert standard_error(0.9, 10_000) == pytest.approx(math.sqrt(2 * 0.9 * 0.1 / 10_000), rel=1e-3)
+    assert standard_error(1.0, 100) > 0  # all right by luck is no proof
