@@ -36,6 +36,9 @@ FEWEST_EPOCHS = 10.0
 """Epochs of so few images below which a comparison says nothing: networks that have hardly begun to
 learn are best without any policy."""
 
+TOO_FEW_EPOCHS = 5
+"""Likewise epochs that the first training came to; overhead may make it slower than expected."""
+
 MOST_JUDGED = 2_000
 """Held-out images that arms are judged on at most."""
 
@@ -91,7 +94,7 @@ def compare_augmentations(
         speed: `training_speed`; None: it is measured.
 
     Raises:
-        TrialError: a training left nothing behind, for want of time.
+        TrialError: a training left nothing behind, or was too short to say anything.
     """
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -135,6 +138,7 @@ class _Arms:
     ) -> None:
         self._names, self._folder, self._seed, self._speed = names, folder, seed, speed
         self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._least = 0 if seconds is None or context.epochs else TOO_FEW_EPOCHS
         self._context = _one_recipe(context)
         self.part = self._write_part(data)
         self.arms: list[AugmentArm] = []
@@ -154,6 +158,11 @@ class _Arms:
         )
         reporter = ArmReporter(self._folder / name, derive_seed(self._seed, "augment arm"), left)
         train_whole_network(ours, SearchSpace(recipe).default, reporter)
+        if reporter.epochs < self._least and self.epochs is None:
+            raise TrialError(
+                f"there was time for {reporter.epochs} epochs of the first training only "
+                f"({self._least} would do)"
+            )
         self.epochs = self.epochs or reporter.epochs
         arm = _judge(name, reporter.checkpoint_dir, self.part, self._context.metric)
         self.arms.append(arm)

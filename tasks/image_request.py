@@ -25,7 +25,7 @@ from autodl.errors import (
     RunExistsError,
     StorageError,
 )
-from autodl.tasks import run_file
+from autodl.tasks import arch_record, augment_record, run_file
 from autodl.tasks.arch_options import as_nas_options
 from autodl.tasks.image_checks import check_params
 from autodl.tasks.image_fit import FitRequest
@@ -154,6 +154,9 @@ def _run_path(params: Mapping[str, Any], resume: bool) -> Path:
         )
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not resume:  # what a start that came to no trial settled, perhaps for other images
+            for name in (augment_record.FILE, arch_record.FILE):
+                (path / name).unlink(missing_ok=True)
         run_file.write(path, {**params, "time_limit": _whole_limit(path, params["time_limit"])})
     except OSError as error:
         raise StorageError(f"cannot write to the run's directory {path}: {error}") from error

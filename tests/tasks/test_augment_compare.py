@@ -93,6 +93,7 @@ def test_a_time_limit_is_kept_and_all_train_equally_long(tmp_path, monkeypatch):
         epochs.append((reporter.epochs, ours.preset.max_epochs))
 
     monkeypatch.setattr(augment_compare, "train_whole_network", spied)
+    monkeypatch.setattr(augment_compare, "TOO_FEW_EPOCHS", 1)
     compared = compare(tmp_path, seconds=6.0, epochs=None)
     (first, _), (second, most) = epochs
     assert compared.epochs == first == most >= second >= 1
@@ -101,10 +102,23 @@ def test_a_time_limit_is_kept_and_all_train_equally_long(tmp_path, monkeypatch):
 def test_few_images_are_seen_often_rather_than_all_seldom(tmp_path, monkeypatch):
     monkeypatch.setattr(augment_compare, "FEWEST_IMAGES", 30)
     monkeypatch.setattr(augment_compare, "images_per_s", lambda *_: 1000.0)
+    monkeypatch.setattr(augment_compare, "TOO_FEW_EPOCHS", 1)
     compared = compare(tmp_path, seconds=4.0, epochs=None)
     # 4 s for two trainings, of which the first plans for 1.7 s: 1,700 images, each 50 times.
     assert 30 <= compared.trained_on <= 34
     assert compared.held_out == 40
+
+
+def test_trainings_that_hardly_begin_to_learn_decide_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(augment_compare, "TOO_FEW_EPOCHS", 10**6)
+    with pytest.raises(TrialError, match="epochs of the first training only"):
+        compare(tmp_path, seconds=2.0, epochs=None)
+    assert compare(tmp_path, seconds=60.0, epochs=2).epochs == 2  # as the caller wants them
+
+
+def test_fewer_epochs_are_affordable_for_more_trainings():
+    assert augment_compare.affordable_epochs(1000.0, 30.0, 3) == pytest.approx(0.85 * 20)
+    assert augment_compare.affordable_epochs(1000.0, 30.0, 2) == pytest.approx(0.85 * 30)
 
 
 def test_without_time_nothing_is_decided(tmp_path):

@@ -117,3 +117,29 @@ def test_a_damaged_record_ends_a_resumed_run_with_words(digits, tmp_path):
     (run / FILE).write_text("{")
     with pytest.raises(ad.errors.JournalError, match=r"augment\.json is damaged"):
         ad.ImageClassification.resume(run, num_trials=2)
+
+
+def test_a_fresh_start_does_not_take_what_one_that_was_ended_early_had_settled(digits, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    AugmentRecord("fast_aa", "fast_aa", "of other images", policy=INVERT).write(run)
+    first = made.quick(path=run, augment="fast_aa", net="small_resnet").fit(*digits.train)
+    assert first.augmentation_.note != "of other images"
+    assert AugmentRecord.read(run) == first.augmentation_
+
+
+def test_a_resumed_run_takes_what_was_settled_before_its_first_trial(digits, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    settled = AugmentRecord("fast_aa", "fast_aa", "of these images", policy=INVERT)
+    settled.write(run)
+    again = made.quick(path=run, augment="fast_aa", net="small_resnet").fit(*digits.train, resume=True)
+    assert again.augmentation_ == settled
+
+
+def test_a_class_too_small_for_the_search_is_no_reason_to_have_no_policy(digits):
+    images, labels = digits.train
+    few = np.concatenate([np.flatnonzero(labels != 9), np.flatnonzero(labels == 9)[:3]])
+    classifier = made.quick(augment="fast_aa").fit(images[few], labels[few])
+    assert classifier.augmentation_.policy is not None
+    assert "without 1 small class" in classifier.augmentation_.note
