@@ -211,8 +211,9 @@ def render() -> None:
         "",
         f"Digits, 600 images train, 600 judge; every network trained by itself with {len(TABLE_SEEDS)} "
         f"seeds, 20 epochs: {a_network:.2f} s of CPU each. Best mean accuracy {values[0]:.3f}, "
-        f"second {values[1]:.3f}, median {values[32]:.3f}. Two seeds rank the 64 with a "
-        f"Kendall tau of {min(ceiling):.2f} to {max(ceiling):.2f}: no ranking can be asked for more. One thread, torch {torch.__version__}. "
+        f"second {values[1]:.3f}, median {values[32]:.3f}. Two seeds rank the 64 with a Kendall tau of "
+        f"{min(ceiling):.2f} to {max(ceiling):.2f}: no ranking can be asked for more. One thread, "
+        f"torch {torch.__version__}. "
         "Made by `python benchmarks/nas_mini_space.py table`, `strategies`, `tau` and `render`.",
         "",
         "`rank`: place of the answer among the 64, a seed each. `regret`: mean distance to the best. "
