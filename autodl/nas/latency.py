@@ -7,6 +7,7 @@ close to the sum of its layers', so that a table of layers gives a differentiabl
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import statistics
@@ -188,12 +189,18 @@ def _line(table: CostTable, space: Space, whole: MeasuredLatency) -> tuple[float
     archs = [space.sample(trial_rng(0, number)) for number in range(CALIBRATION)]
     sums = np.array([table.cost(arch) for arch in archs])
     taken = np.array([whole.cost(arch) for arch in archs])
-    if np.ptp(sums) < 1e-9:
+    both = itertools.combinations(range(CALIBRATION), 2)
+    pairs = [(i, j) for i, j in both if abs(sums[j] - sums[i]) > 1e-9]
+    if not pairs:
         return 1.0, float(np.median(taken - sums))
-    slope, offset = np.polyfit(sums, taken, 1)
+    # Medians (Theil and Sen): one network that something else held up would tilt a least squares line.
+    slope = float(np.median([(taken[j] - taken[i]) / (sums[j] - sums[i]) for i, j in pairs]))
     if slope <= 0:  # noise outweighs what the layers differ by: trust the sum
         return 1.0, float(np.median(taken - sums))
-    return float(slope), float(offset)
+    offset = float(np.median(taken - slope * sums))
+    if offset < 0 and sums.min() > 0:  # too steep: no network takes less than nothing
+        return float(np.median(taken / sums)), 0.0
+    return slope, offset
 
 
 def _contributions(kept: Mapping[str, Any]) -> list[Contribution]:

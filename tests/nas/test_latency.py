@@ -67,6 +67,29 @@ def test_the_expectation_has_gradients_and_is_linear_in_each_probability(made_cl
     assert float(op.grad[0] - op.grad[2]) == pytest.approx(costs[0] - costs[2], rel=1e-4)
 
 
+def test_one_network_that_was_held_up_does_not_tilt_the_table(made_clock, monkeypatch):
+    space = Space(Net)
+    steady, calls = MeasuredLatency.cost, []
+
+    def whole(self, arch):
+        calls.append(arch)
+        return steady(self, arch) * (20.0 if len(calls) == 3 else 1.0)
+
+    monkeypatch.setattr(MeasuredLatency, "cost", whole)
+    table = LatencyTable(space, (3, 6, 6))
+    for arch in space.enumerate():
+        expected = 1.5 * weights_of(space.realise(arch)) + 7.0
+        assert table.cost(arch) == pytest.approx(expected, rel=1e-6)
+
+
+def test_no_network_takes_less_than_nothing(made_clock, monkeypatch):
+    space = Space(Net)
+    steep = {"slow": 900.0, "fast": 10.0, "none": 1.0}
+    monkeypatch.setattr(MeasuredLatency, "cost", lambda self, arch: steep[arch["op"]])
+    table = LatencyTable(space, (3, 6, 6))
+    assert min(table.cost(arch) for arch in space.enumerate()) > 0
+
+
 def test_a_cached_table_is_read_and_a_stale_one_made_again(made_clock, tmp_path):
     space, cache = Space(Net), tmp_path / "deep" / "table.json"
     first = LatencyTable(space, (3, 6, 6), cache=cache)
