@@ -138,6 +138,7 @@ def run_search(
     Raises:
         TrialError: not one fold came to a policy within the time limit.
         AllTrialsFailedError: theta cannot be trained on these images; shows the traceback.
+        KeyboardInterrupt: Ctrl-C; a part of the folds is no policy to go on with unasked.
     """
     started = time.monotonic()
     end = None if time_limit_s is None else time.time() + time_limit_s
@@ -154,6 +155,8 @@ def run_search(
         keep_checkpoints=None,
         seed=task.seed,
     )
+    if run.stopped_by == "interrupted":
+        raise KeyboardInterrupt
     failed = [trial for trial in run.trials if trial.state is TrialState.FAILED]
     if failed:
         raise TrialError(f"the policy search failed in {len(failed)} of {number} folds:\n{failed[0].error}")

@@ -45,3 +45,13 @@ def test_a_network_that_does_not_fit_shows_its_own_error() -> None:
             net=lambda k: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(7, k)),
             theta=QUICK,
         )
+
+
+def test_ctrl_c_ends_the_search_and_what_it_is_a_part_of() -> None:
+    images, labels = small_digits(120)
+
+    def pressed(classes: int) -> torch.nn.Module:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search_policy(images, labels, folds=2, net=pressed, theta=QUICK)

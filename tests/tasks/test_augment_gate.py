@@ -136,6 +136,14 @@ def test_without_a_policy_two_are_compared(gate):
     assert any("no time for a fold" in text for text in gate.said)
 
 
+@pytest.mark.parametrize("when", ["search_error", "compare_error"])
+def test_ctrl_c_ends_the_fit_and_nothing_is_settled(gate, when):
+    setattr(gate, when, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        gate.settle()
+    assert AugmentRecord.read(gate.root) is None
+
+
 @pytest.mark.parametrize("error", [TrialError("nothing left"), RuntimeError("out of memory")])
 def test_a_comparison_that_fails_leaves_the_run_as_it_was(gate, error):
     gate.compare_error = error
