@@ -22,6 +22,7 @@ import torch
 
 from autodl.nas.evaluators import Evaluation, SharedWeights, Trained
 from autodl.nas.fitting import FitOptions
+from autodl.nas.gradient_options import GradientOptions
 from autodl.nas.shared_training import SharedTraining, fair_archs
 from autodl.nas.strategies.registry import get_strategy
 from autodl.nas.strategies.single_path import SinglePath
@@ -44,6 +45,10 @@ FAIR_FIT = FitOptions(epochs=60)
 
 ONE_SHOT: dict[str, tuple[str, dict[str, Any]]] = {
     "darts": ("darts", {}),
+    "darts, 8 retrained": (
+        "darts",
+        {"options": GradientOptions(warmup=0.25, retrain_top=8, retrain_fit=FIT)},
+    ),
     "darts, second order": ("darts", {"order": 2}),
     "snas": ("snas", {}),
     "fbnet": ("fbnet", {}),

@@ -1,8 +1,9 @@
 import pytest
 
 from autodl.errors import OptionError
+from autodl.nas.gradient_options import GradientOptions
 from autodl.nas.strategies.darts import DARTS
-from autodl.testing.mini_space import MiniTable, mini_data, mini_space
+from autodl.testing.mini_space import FIT, MiniTable, mini_data, mini_space
 from autodl.testing.nas_strategies import StrategyContract
 
 
@@ -29,6 +30,8 @@ def test_a_good_network_of_the_mini_space_is_found():
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 def test_mini_space_in_three_seeds(order):
+    """Alone it was fifth in one seed of three; what is derived beside it is trained and compared."""
     space, (data, _), table = mini_space(), mini_data(), MiniTable.load()
-    ranks = [table.rank(DARTS(order).search(space, data, budget=50, seed=s).best_arch) for s in range(3)]
+    made = DARTS(order, GradientOptions(warmup=0.25, retrain_top=8, retrain_fit=FIT))
+    ranks = [table.rank(made.search(space, data, budget=50, seed=seed).best_arch) for seed in range(3)]
     assert max(ranks) <= 3
