@@ -18,7 +18,7 @@ from autodl.nas.fitting import FitOptions
 from autodl.nas.judge import Judge, as_evaluator
 from autodl.nas.objectives import Objective
 from autodl.nas.result import NASResult
-from autodl.nas.retrain import TIME_SHARE, finish, ranking, time_is_up
+from autodl.nas.retrain import finish, ranking, search_share
 from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run
 from autodl.rng import torch_generator
@@ -61,7 +61,7 @@ class ControllerSearch:
             self._waiting = [(dict(arch), reward) for arch, reward in run.restored["waiting"]]
             judge.remember(run.history)
         options = self.method.options
-        for step in run.steps():
+        for step in run.steps(search_share(self.method.retrain_top)):
             # Drawn from the step's number: a resumed search draws what an unbroken one would have.
             arch = self.learner.controller.sample(torch_generator(self.seed, "controller", step))
             made = judge(arch)
@@ -70,8 +70,6 @@ class ControllerSearch:
             if len(self._waiting) == options.batch:
                 self._learn()
             run.save(self.state)
-            if time_is_up(run, 1 - TIME_SHARE if self.method.retrain_top else 1.0):
-                break
 
     def _learn(self) -> None:
         archs, rewards = zip(*self._waiting, strict=True)

@@ -158,14 +158,23 @@ class ElasticBatchNorm2d(ElasticModule):
         mean, var = norm.running_mean, norm.running_var
         assert mean is not None and var is not None and norm.num_batches_tracked is not None
         momentum = norm.momentum
-        if self.training:
+        tracks = self.training and norm.track_running_stats
+        if tracks:
             norm.num_batches_tracked.add_(1)
             if momentum is None:
                 momentum = 1.0 / float(norm.num_batches_tracked)
         weight = None if norm.weight is None else norm.weight[:count]
         bias = None if norm.bias is None else norm.bias[:count]
+        is_kept = tracks or not self.training
         return F.batch_norm(
-            x, mean[:count], var[:count], weight, bias, self.training, momentum or 0.0, norm.eps
+            x,
+            mean[:count] if is_kept else None,
+            var[:count] if is_kept else None,
+            weight,
+            bias,
+            self.training,
+            momentum or 0.0,
+            norm.eps,
         )
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:

@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,7 +81,7 @@ class Trained:
         arch = self.space.validate(arch)
         seed = derive_seed(self.seed, arch_key(arch))
         net = self.space.realise(arch, seed=seed).to(self.data.device)
-        options = self.options if resource is None else _with_epochs(self.options, resource)
+        options = self.options if resource is None else replace(self.options, epochs=resource)
         fit(net, self.data, options, torch_generator(seed, "order"))
         return net.eval()
 
@@ -91,10 +91,6 @@ class Trained:
         net = self.train(arch, resource=resource)
         metric = accuracy(net, self.data)
         return Evaluation(metric, time.perf_counter() - start, resource or self.options.epochs)
-
-
-def _with_epochs(options: FitOptions, epochs: int) -> FitOptions:
-    return FitOptions(epochs, options.lr, options.momentum, options.weight_decay, options.clip_norm)
 
 
 class SharedWeights:

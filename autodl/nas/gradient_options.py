@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.nas.fitting import FitOptions
 
@@ -48,5 +49,8 @@ class GradientOptions:
     retrain_fit: FitOptions | None = None
 
     def __post_init__(self) -> None:
+        check_whole("epochs", self.epochs)
+        check_whole("alpha_every", self.alpha_every)
+        check_whole("retrain_top", self.retrain_top, 0)
         if not 0 <= self.warmup < 1:
             raise OptionError(f"warmup is a share of the epochs in [0, 1), got {self.warmup!r}")

@@ -27,13 +27,16 @@ from autodl.nas.judge import Judge, as_evaluator
 from autodl.nas.objectives import Objective
 from autodl.nas.plans import Plan, active
 from autodl.nas.result import NASResult, plain_probabilities
-from autodl.nas.retrain import Candidate, finish
+from autodl.nas.retrain import Candidate, finish, search_share
 from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run
 from autodl.rng import torch_generator
 
 TRAVEL = 6.0
 """How far Adam can move an architecture parameter in a search. DARTS: 50 epochs of 390 steps of 3e-4."""
+
+FIRST_LOOK = 0.05
+"""Share of a time limit after which the steps so far tell how many there will be."""
 
 TRIES = 20
 """Draws for each further candidate: where probabilities are sharp, most draws come twice."""
@@ -60,7 +63,7 @@ class GradientSearch:
         space: of the architectures.
         data: two disjoint parts.
         objective: see `Strategy.search`.
-        cost: see `Strategy.search`; must offer `expected`.
+        cost: see `Strategy.search`; beside an objective it must offer `expected`.
         seed: of everything random.
 
     Attributes:
@@ -113,14 +116,11 @@ class GradientSearch:
         """Search until the budget is spent."""
         if run.restored is not None:
             self._load(run.restored)
-        options = self.method.options
-        total = run.units * self.data.num_batches()
-        moved = total * (1 - options.warmup) / options.alpha_every
-        set_lr(self.alpha_optimizer, options.alpha_lr or max(options.alpha_least_lr, TRAVEL / moved))
-        for epoch in run.steps():
-            self._epoch(epoch, run, total)
+        top, fit = self.method.options.retrain_top, self.method.options.retrain_fit
+        self._pace(run.units * self.data.num_batches())
+        for epoch in run.steps(search_share(top)):
+            self._epoch(epoch, run, search_share(top))
             run.save(self._state)
-        top, fit = options.retrain_top, options.retrain_fit
         judge = Judge(
             as_evaluator(self.space, self.data, fit, self.seed), objective=self.objective, cost=self.cost
         )
@@ -155,7 +155,13 @@ class GradientSearch:
         probabilities = {label: p.detach().cpu() for label, p in self.distribution.probabilities().items()}
         return self.space.validate(rule(probabilities))
 
-    def _epoch(self, epoch: int, run: Run, total: int) -> None:
+    def _pace(self, steps: float) -> None:
+        """Set the rate at which alphas travel in a search of so many steps of the weights."""
+        options = self.method.options
+        moved = max(1.0, steps * (1 - options.warmup) / options.alpha_every)
+        set_lr(self.alpha_optimizer, options.alpha_lr or max(options.alpha_least_lr, TRAVEL / moved))
+
+    def _epoch(self, epoch: int, run: Run, time_share: float) -> None:
         options, count = self.method.options, self.data.num_batches()
         # Drawn from the epoch's number: a resumed search sees what an unbroken one would have seen.
         train = self.data.epoch("train", torch_generator(self.seed, "train", epoch))
@@ -165,28 +171,26 @@ class GradientSearch:
         self.net.train()
         for number, batch in enumerate(train):
             step = epoch * count + number
-            share = min(1.0, step / total) if run.seconds is None else self._share(run, step / total)
+            share = run.spent(step / count, time_share)
+            if run.seconds is not None and share > FIRST_LOOK:
+                self._pace(step / share)
             self.lr = options.lr_min + (options.lr - options.lr_min) * 0.5 * (1 + math.cos(math.pi * share))
             set_lr(self.weights_optimizer, self.lr)
             if isinstance(self.distribution, Gumbel):
                 self.distribution.progress = share
             is_due = share >= options.warmup and step % options.alpha_every == 0
             self.method.step(self, batch, next(val) if is_due else None)
-            if run.is_over:
+            if run.ends(time_share):
                 break
         self._note(run)
-
-    @staticmethod
-    def _share(run: Run, share: float) -> float:
-        """Of the budget that is spent, where time bounds it."""
-        return min(1.0, max(share, run.elapsed / run.seconds)) if run.seconds else min(1.0, share)
 
     def _note(self, run: Run) -> None:
         with torch.no_grad():
             probs = self.distribution.probabilities()
             extra: dict[str, Any] = {name: sum(v) / len(v) for name, v in self._sums.items()}
             extra["entropy"] = float(self.distribution.entropy())
-            if self.cost is not None:
+            # A cost without an expectation is recorded, and does not count.
+            if self.cost is not None and hasattr(self.cost, "expected"):
                 extra["expected_cost"] = float(self.cost.expected({k: p.cpu() for k, p in probs.items()}))
         arch = self.derive()
         extra["skips"] = sum("skip" in str(v) or v == "identity" for v in arch.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from autodl.errors import OptionError
 from autodl.nas.costs import Cost
 from autodl.nas.data import NASData
-from autodl.nas.evaluators import Evaluator, Trained, arch_key
+from autodl.nas.evaluators import Evaluator, Predictor, SharedWeights, Trained, arch_key
 from autodl.nas.fitting import FitOptions
 from autodl.nas.objectives import MetricOnly, Objective
 from autodl.nas.result import Record
@@ -38,7 +38,6 @@ class Judge:
         evaluator: gives the metric, and the cost where ``cost`` is None and it knows one.
         objective: None: the metric alone.
         cost: of an architecture.
-        reuse: whether an architecture that comes again keeps its judgement.
     """
 
     def __init__(
@@ -47,11 +46,12 @@ class Judge:
         *,
         objective: Objective | None = None,
         cost: Cost | None = None,
-        reuse: bool = True,
     ) -> None:
-        self.evaluator, self.cost, self.reuse = evaluator, cost, reuse
+        self.evaluator, self.cost = evaluator, cost
         self.objective = objective or MetricOnly()
         self._known: dict[str, Judgement] = {}
+        if cost is None and isinstance(evaluator, Trained | SharedWeights | Predictor):
+            self._check_cost(None)  # these know no cost: say so now, not after a long training
 
     def __call__(self, arch: Mapping[str, Value], *, resource: int | None = None) -> Judgement:
         """Judge an architecture.
@@ -64,7 +64,7 @@ class Judge:
             OptionError: the objective counts a cost that nobody knows.
         """
         key = f"{resource} {arch_key(arch)}"
-        if self.reuse and key in self._known:
+        if key in self._known:
             return self._known[key]
         found = self.evaluator.evaluate(arch, resource=resource)
         made = self.weigh(found.metric, self.cost_of(arch, found.cost))
@@ -77,12 +77,15 @@ class Judge:
 
     def weigh(self, metric: float, cost: float | None) -> Judgement:
         """Metric and cost in one number."""
+        self._check_cost(cost)
+        return Judgement(metric, cost, self.objective.reward(metric, 1.0 if cost is None else cost))
+
+    def _check_cost(self, cost: float | None) -> None:
         if cost is None and not isinstance(self.objective, MetricOnly):
             raise OptionError(
                 f"{type(self.objective).__name__} counts a cost: pass cost=MACs(...), Params(...) or another "
                 "cost model beside the objective"
             )
-        return Judgement(metric, cost, self.objective.reward(metric, 1.0 if cost is None else cost))
 
     def remember(self, history: Iterable[Record]) -> None:
         """Take over the judgements of a search that is resumed."""

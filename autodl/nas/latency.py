@@ -185,7 +185,7 @@ def _narrowed(traced_module: nn.Module, made: nn.Module, call: Call) -> list[Ten
 
 
 def _line(table: CostTable, space: Space, whole: MeasuredLatency) -> tuple[float, float]:
-    """Slope and offset from sums of layers to whole networks; at least as much as the layers."""
+    """Slope, above 0, and offset of the line from sums of layers to what whole networks take."""
     archs = [space.sample(trial_rng(0, number)) for number in range(CALIBRATION)]
     sums = np.array([table.cost(arch) for arch in archs])
     taken = np.array([whole.cost(arch) for arch in archs])

@@ -22,7 +22,7 @@ from autodl.nas.fitting import FitOptions
 from autodl.nas.judge import Judge
 from autodl.nas.objectives import Objective
 from autodl.nas.result import NASResult
-from autodl.nas.retrain import TIME_SHARE, finish, ranking, time_is_up
+from autodl.nas.retrain import finish, ranking, search_share
 from autodl.nas.shared_training import Scoring, SharedTraining
 from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run
@@ -87,7 +87,7 @@ class OneShotSearch:
         self.learner = method.learner(space, run.seed)
         shared = SharedWeights(self.training.net, data, recalibration=method.recalibration, seed=run.seed)
         self.judge = Judge(shared, objective=objective, cost=cost)
-        self._rest = 1 - TIME_SHARE if method.retrain_top else 1.0
+        self._rest = search_share(method.retrain_top)
         if run.restored is not None:
             self.training.load(run.restored)
             if self.learner is not None:
@@ -96,19 +96,17 @@ class OneShotSearch:
     @property
     def is_over(self) -> bool:
         """Whether scoring must end: time for retraining is kept."""
-        return self.run.stopped_by == "callback" or time_is_up(self.run, self._rest)
+        return self.run.ends(self._rest)
 
     def finish(self) -> NASResult:
         """Train, score, and give the best."""
         run, share = self.run, self._rest - SCORING_SHARE
-        for epoch in run.steps():
+        for epoch in run.steps(share):
             loss = self.training.epoch(
                 epoch, lambda generator: self.method.draw(self, generator), run, time_share=share
             )
             self.method.after_epoch(self, epoch, loss)
             run.save(self.state)
-            if time_is_up(run, share):
-                break
         if run.stopped_by != "callback":
             self.method.score(self, Scoring(run, self.judge, PHASE))
         return finish(

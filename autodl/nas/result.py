@@ -56,7 +56,7 @@ class NASResult:
         seconds: the search took.
         strategy: its name.
         seed: of the search.
-        stopped_by: "budget", "time" or "callback".
+        stopped_by: "budget", "time", "callback" or "interrupted" (Ctrl-C).
     """
 
     best_arch: Arch

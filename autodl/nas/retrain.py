@@ -97,7 +97,7 @@ class Retraining:
         for candidate in candidates[: self.top]:
             record, net = known.get(arch_key(candidate.arch)), None
             if record is None:
-                if _is_over(run):
+                if run.is_over:
                     break
                 net = self.trained.train(candidate.arch)
                 made = judge.weigh(accuracy(net, self.data), candidate.cost)
@@ -112,16 +112,9 @@ class Retraining:
         return best[0], self.trained.train(best[0].arch) if best[1] is None else best[1]
 
 
-def time_is_up(run: Run, share: float) -> bool:
-    """Whether a phase that may take up to this share of the time limit must end; notes it."""
-    if run.seconds is not None and run.elapsed >= share * run.seconds:
-        run.stopped_by = "time" if run.stopped_by == "budget" else run.stopped_by
-        return True
-    return False
-
-
-def _is_over(run: Run) -> bool:
-    return run.stopped_by == "callback" or (run.seconds is not None and run.elapsed >= run.seconds)
+def search_share(top: int) -> float:
+    """Of a time limit, what a search may take that retrains so many."""
+    return 1 - TIME_SHARE if top else 1.0
 
 
 def finish(  # noqa: PLR0913  # what every multi-trial and one-shot strategy ends with

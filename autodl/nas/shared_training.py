@@ -15,12 +15,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from autodl.errors import OptionError
 from autodl.nas.data import Batch, NASData
 from autodl.nas.decisions import Arch
+from autodl.nas.elastic_layers import ElasticBatchNorm2d
 from autodl.nas.evaluators import arch_key
 from autodl.nas.fitting import FitOptions, set_lr
 from autodl.nas.judge import Judge
 from autodl.nas.plans import OneHot, active
 from autodl.nas.result import Record
-from autodl.nas.retrain import time_is_up
 from autodl.nas.space import Space
 from autodl.nas.strategy import Run
 from autodl.rng import torch_generator
@@ -67,12 +67,10 @@ class SharedTraining:
         count, losses = self.data.num_batches(), []
         self.net.train()
         for step, batch in enumerate(batches):
-            share = (number + step / count) / run.units
-            if run.seconds is not None:
-                share = max(share, run.elapsed / (time_share * run.seconds))
-            set_lr(self.optimizer, self.fit.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+            share = run.spent(number + step / count, time_share)
+            set_lr(self.optimizer, self.fit.lr * 0.5 * (1 + math.cos(math.pi * share)))
             losses.append(self.step(draw(generator), batch))
-            if time_is_up(run, time_share):
+            if run.ends(time_share):
                 break
         return sum(losses) / len(losses)
 
@@ -116,6 +114,9 @@ def batch_statistics(net: nn.Module) -> Iterator[None]:
     norms = [module for module in modes if isinstance(module, _BatchNorm) and module.track_running_stats]
     try:
         net.eval()
+        for module in modes:
+            if isinstance(module, ElasticBatchNorm2d):
+                module.training = True
         for norm in norms:
             norm.training = True
             norm.track_running_stats = False  # running statistics stay as they are

@@ -36,7 +36,8 @@ class Budget:
     """How long a search goes on.
 
     Args:
-        units: of the strategy: architectures evaluated, or epochs of a super-net; None: its default.
+        units: of the strategy: architectures evaluated, or epochs of a super-net. None: as many as the
+            time allows, or the strategy's default if there is no time limit.
         seconds: and no longer than this; None: as long as it takes.
     """
 
@@ -100,13 +101,16 @@ class Run:
     Args:
         name: of the strategy.
         budget: what the user gave.
-        default_units: where that names none.
+        default_units: where that names neither units nor a time.
         seed: of the search.
         callbacks: of the user.
         path: directory for the state, or None.
         resume: whether to go on from there.
 
     Attributes:
+        units: of the budget, or the default.
+        seconds: of the budget; None: no time limit.
+        is_timed: the time alone is the limit, however many units it takes.
         history: records so far, those of a resumed search included.
         restored: the strategy's state that the search goes on from; None: it starts.
 
@@ -132,9 +136,9 @@ class Run:
         resume: bool = False,
     ) -> None:
         given = Budget.of(budget)
-        # A time alone is the limit; units then only serve to shape schedules.
         self.units = given.units if given.units is not None else default_units
         self.seconds = given.seconds
+        self.is_timed = given.units is None and given.seconds is not None
         self.name, self.seed, self.callbacks = name, seed, tuple(callbacks)
         self.path = None if path is None else Path(path).expanduser()
         self.history: list[Record] = []
@@ -169,20 +173,46 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """The share of units that are done, or of the time that is up if that is more, 0..1."""
-        share = self._done / self.units
-        return min(1.0, share if self.seconds is None else max(share, self.elapsed / self.seconds))
+        """The share of the budget that is spent, 0..1; see `spent`."""
+        return self.spent(self._done)
+
+    def spent(self, units: float, time_share: float = 1.0) -> float:
+        """The share of the budget, 0..1, that is spent after so many units: what schedules follow.
+
+        Args:
+            units: that are done, parts of one included; a budget of time alone does not count them.
+            time_share: of the time limit that is there to be spent.
+        """
+        share = 0.0 if self.is_timed else units / self.units
+        if self.seconds is not None:
+            share = max(share, self.elapsed / (time_share * self.seconds))
+        return min(1.0, share)
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is up or a callback ended the search; for loops within a step."""
-        if self.seconds is not None and self.elapsed >= self.seconds and self.stopped_by == "budget":
-            self.stopped_by = "time"
-        return self.stopped_by != "budget"
+        """Whether the time is up or somebody ended the search; for loops within a step."""
+        return self.ends(1.0)
 
-    def steps(self) -> Iterator[int]:
-        """Numbers of the units that are left to do; one at least in a new search."""
-        while self._done < self.units and (not self.is_over or not self._done):
+    def ends(self, time_share: float) -> bool:
+        """Whether a phase of the search must end, which may last to this share of the time limit.
+
+        Args:
+            time_share: of the limit, counted from the start of the search; what is left is for later phases.
+        """
+        if self.stopped_by not in ("budget", "time"):
+            return True
+        if self.seconds is None or self.elapsed < time_share * self.seconds:
+            return False
+        self.stopped_by = "time"
+        return True
+
+    def steps(self, time_share: float = 1.0) -> Iterator[int]:
+        """Numbers of the units that are left to do; one at least in a new search.
+
+        Args:
+            time_share: of the time limit, that they may take; see `ends`.
+        """
+        while (self.is_timed or self._done < self.units) and not (self._done and self.ends(time_share)):
             yield self._done
             self._done += 1
 

@@ -116,3 +116,37 @@ def test_retraining_answers_with_the_best_candidate_by_the_objective():
     best = max(tried, key=lambda record: objective.reward(record.metric, record.cost))
     assert (result.best_arch, result.metric, result.cost) == (best.arch, best.metric, best.cost)
     assert result.net(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_a_time_limit_leaves_time_for_retraining():
+    options = GradientOptions(retrain_top=2, retrain_fit=FitOptions(epochs=1))
+    result = DARTS(options=options).search(Space(TinyNet), tiny_data(), budget="3s")
+    phases = [record.extra.get("phase") for record in result.history]
+    assert result.stopped_by == "time"
+    assert phases.count("retrain") >= 1
+    assert result.metric is not None
+
+
+def test_alphas_travel_as_far_where_time_bounds_the_steps(monkeypatch):
+    now, data = [0.0], tiny_data()
+    monkeypatch.setattr("autodl.nas.strategy.time.perf_counter", lambda: now[0])
+
+    class Ticking(DARTS):
+        def step(self, search, train, val):
+            now[0] += 1.0
+            super().step(search, train, val)
+
+    search = GradientSearch(Ticking(), Space(TinyNet), data, objective=None, cost=None, seed=0)
+    search.run(Run("darts", "40s", default_units=1000))
+    assert search.alpha_optimizer.param_groups[0]["lr"] == pytest.approx(TRAVEL / (40 * 0.75))
+
+
+def test_a_cost_without_an_expectation_is_recorded_where_it_does_not_count():
+    space = Space(TinyNet)
+
+    class Priced:
+        def cost(self, arch):
+            return 7.0
+
+    result = DARTS().search(space, tiny_data(), cost=Priced(), budget=1)
+    assert [record.cost for record in result.history] == [7.0]

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from autodl.errors import OptionError
-from autodl.nas import Record, Space
+from autodl.nas import FitOptions, Record, Space
 from autodl.nas.evaluators import Evaluation, Trained
 from autodl.nas.judge import Judge, as_evaluator
 from autodl.nas.objectives import Constraint, Power
+from autodl.nas.strategies.single_path import SinglePath
 from autodl.testing.nas_strategies import TinyNet, tiny_data
 
 ARCH = {"layer0": "conv", "layer1": "skip"}
@@ -33,11 +34,6 @@ def test_each_architecture_is_evaluated_once_a_resource():
     assert judge.evaluator.calls == 2
 
 
-def test_every_time_if_asked_for():
-    judge = Judge(Counted(), reuse=False)
-    assert judge(ARCH) != judge(ARCH)
-
-
 def test_reward_is_the_objectives_with_the_cost_model_or_what_the_evaluator_told():
     made = Judge(Counted(cost=8.0), objective=Power(4.0, under=0.0, over=-1.0))(ARCH)
     assert (made.cost, made.reward) == (8.0, pytest.approx(0.05))
@@ -48,6 +44,15 @@ def test_reward_is_the_objectives_with_the_cost_model_or_what_the_evaluator_told
 def test_an_objective_without_a_cost_is_told_so():
     with pytest.raises(OptionError, match="Constraint counts a cost: pass cost="):
         Judge(Counted(), objective=Constraint(3.0))(ARCH)
+
+
+def test_what_surely_lacks_a_cost_is_told_so_before_anything_is_trained():
+    told = []
+    with pytest.raises(OptionError, match="Constraint counts a cost: pass cost="):
+        SinglePath(FitOptions(epochs=1)).search(
+            Space(TinyNet), tiny_data(), objective=Constraint(3.0), callbacks=[told.append]
+        )
+    assert told == []
 
 
 def test_a_resumed_search_knows_what_it_evaluated():

@@ -57,11 +57,11 @@ def test_a_resumed_retraining_does_not_train_again_but_for_the_weights(tmp_path)
     assert accuracy(again[1], data) == accuracy(whole[1], data)
 
 
-@pytest.mark.parametrize("stopped_by", ["callback", "time"])
+@pytest.mark.parametrize("stopped_by", ["callback", "interrupted", "time"])
 def test_nothing_is_retrained_when_the_search_was_ended(stopped_by):
     run = Run("test", "1s", default_units=1)
-    if stopped_by == "callback":
-        run.stopped_by = "callback"
+    if stopped_by != "time":
+        run.stopped_by = stopped_by
     else:
         run.seconds = 1e-9
     space, data = Space(TinyNet), tiny_data()

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from autodl.nas import FitOptions, OneHot, Run, SharedWeights, Space, active
+from autodl.nas import Elastic, ElasticBatchNorm2d, FitOptions, OneHot, Run, SharedWeights, Space, active
 from autodl.nas.judge import Judge
 from autodl.nas.shared_training import Scoring, SharedTraining, batch_statistics, fair_archs
 from autodl.rng import torch_generator
@@ -78,6 +78,18 @@ def test_batch_statistics_leave_modes_and_running_statistics_alone(training):
     assert all(module.training for module in net.modules())
     with active(net, OneHot({"layer0": "conv", "layer1": "skip"})):
         assert torch.allclose(found, net(x), atol=1e-6)
+
+
+def test_batch_statistics_reach_elastic_normalisation():
+    norm = ElasticBatchNorm2d(Elastic([2, 4], label="width"))
+    before = {name: b.clone() for name, b in norm.named_buffers()}
+    x = 5 + 3 * torch.randn(64, 2, 4, 4, generator=torch_generator(0, "x"))
+    with batch_statistics(norm), active(norm, OneHot({"width": 2})):
+        found = norm(x)
+    assert found.mean((0, 2, 3)).abs().max() < 1e-5
+    assert all(torch.equal(b, before[name]) for name, b in norm.named_buffers())
+    with active(norm, OneHot({"width": 2})):
+        assert torch.allclose(found, norm.train()(x), atol=1e-6)
 
 
 def test_scores_are_noted_once_and_taken_over_from_a_history(training):

@@ -67,3 +67,45 @@ def test_another_search_is_not_resumed(tmp_path):
         Run("other", 4, default_units=4, path=tmp_path, resume=True)
     found = Run("mine", 4, default_units=4, path=tmp_path, resume=True)
     assert list(found.steps()) == [1, 2, 3] and torch.equal(found.restored["x"], torch.ones(2))
+
+
+def test_a_time_alone_is_the_limit_however_many_units_it_takes(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("autodl.nas.strategy.time.perf_counter", lambda: now[0])
+
+    def seconds(budget, time_share=1.0):
+        now[0] = 0.0
+        run = Run("mine", budget, default_units=3)
+        for _ in run.steps(time_share):
+            now[0] += 1.0
+        return now[0], run.stopped_by
+
+    assert seconds(Budget(seconds=10.0)) == (10.0, "time")
+    assert seconds("10s", 0.5) == (5.0, "time")
+    assert seconds(Budget(2, 10.0)) == (2.0, "budget")
+    assert seconds(Budget(50, 10.0)) == (10.0, "time")
+    assert seconds(None) == (3.0, "budget")
+
+
+def test_schedules_follow_what_is_spent_of_the_budget(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("autodl.nas.strategy.time.perf_counter", lambda: now[0])
+    both, timed, units = (Run("mine", b, default_units=4) for b in (Budget(4, 10.0), "10s", 4))
+    now[0] = 2.0
+    assert [run.spent(1) for run in (both, timed, units)] == [0.25, 0.2, 0.25]
+    assert [run.spent(3.0) for run in (both, timed, units)] == [0.75, 0.2, 0.75]
+    assert timed.spent(0, time_share=0.5) == 0.4
+    now[0] = 20.0
+    assert [run.spent(1) for run in (both, timed, units)] == [1.0, 1.0, 0.25]
+
+
+def test_a_search_resumed_in_a_later_phase_does_no_more_of_the_first(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("autodl.nas.strategy.time.perf_counter", lambda: now[0])
+    run = Run("mine", "10s", default_units=4, path=tmp_path)
+    for _ in run.steps(0.8):
+        now[0] += 3.0
+        run.save(dict)
+    assert now[0] == 9.0
+    again = Run("mine", "10s", default_units=4, path=tmp_path, resume=True)
+    assert list(again.steps(0.8)) == [] and not again.is_over

@@ -9,10 +9,12 @@ weights in a super-net, which a filter's size and number cut out of the largest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,6 +24,7 @@ from autodl.nas.choices import OpChoice
 from autodl.nas.decisions import Arch, Conjunction, Decision
 from autodl.nas.elastic import Elastic, Size
 from autodl.nas.elastic_layers import ElasticBatchNorm2d, ElasticLinear
+from autodl.nas.mixing import run_gated
 from autodl.nas.picture import Chain, Picture, Step
 from autodl.nas.plans import Chosen, DecisionModule, Gate, check_weights, position
 from autodl.nas.space_factory import PublishedSpace, as_tuples
@@ -69,19 +72,29 @@ class SumOfConvs(nn.Module):
 
 
 def padded_sum(
-    states: Sequence[Tensor], convs: Sequence[nn.Module], weights: Sequence[Tensor | None] | None
+    states: Sequence[Tensor],
+    convs: Sequence[nn.Module],
+    weights: Sequence[Tensor | Callable[[Tensor], Tensor] | None] | None,
 ) -> Tensor:
-    """The (weighted) sum of convolutions of states padded to one size."""
+    """The sum of convolutions of states padded to one size, each weighted or passed through a gate."""
     height, width = (max(state.shape[dim] for state in states) for dim in (2, 3))
     total: Tensor | None = None
     for number, (state, conv) in enumerate(zip(states, convs, strict=True)):
         fits = F.pad(state, (0, width - state.shape[3], 0, height - state.shape[2]))
         part: Tensor = conv(fits)
         weight = None if weights is None else weights[number]
-        part = part if weight is None else weight.to(part) * part
+        if isinstance(weight, Tensor):
+            part = weight.to(part) * part
+        elif weight is not None:
+            part = weight(part)
         total = part if total is None else total + part
     assert total is not None
     return total
+
+
+def _through(label: str, gate: Gate, part: Tensor) -> Tensor:
+    """A state's part or zeros, with gradients for the gate of either."""
+    return run_gated(label, [partial(torch.zeros_like, part), partial(torch.clone, part)], gate)
 
 
 class SkipConv(DecisionModule):
@@ -115,14 +128,16 @@ class SkipConv(DecisionModule):
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """States, the last of which is the layer before -> (n, out, h, w)."""
         used: list[int] = []
-        weights: list[Tensor | None] = []
+        weights: list[Tensor | Callable[[Tensor], Tensor] | None] = []
         for place, label in enumerate(self.labels):
             selection = self.selection(label)
-            if isinstance(selection, Chosen | Gate):
-                value = selection.value if isinstance(selection, Chosen) else _BITS[selection.active]
-                if position(label, _BITS, value):
+            if isinstance(selection, Chosen):
+                if position(label, _BITS, selection.value):
                     used.append(place)
                     weights.append(None)
+            elif isinstance(selection, Gate):
+                used.append(place)
+                weights.append(partial(_through, label, selection))
             elif check_weights(label, 2, selection.weights)[1] != 0:
                 used.append(place)
                 weights.append(selection.weights[1])

@@ -21,7 +21,7 @@ from autodl.nas.fitting import FitOptions
 from autodl.nas.judge import Judge, as_evaluator
 from autodl.nas.objectives import Objective
 from autodl.nas.result import NASResult
-from autodl.nas.retrain import TIME_SHARE, finish, ranking
+from autodl.nas.retrain import finish, ranking, search_share
 from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run
 from autodl.schedulers.protocol import Scheduler
@@ -119,10 +119,7 @@ class EngineSearch:
         recorder = EngineRecorder(run, space)
         function = TrialFunction(space, data, judge, self.fit, self.resources, run.seed)
         rungs = len(self.resources or (0,)) if function.data is None else self.fit.epochs
-        seconds = budget.seconds
-        if seconds is not None and self.retrain_top:
-            seconds *= 1 - TIME_SHARE
-        limited = budget.units is not None or seconds is None
+        seconds = None if budget.seconds is None else search_share(self.retrain_top) * budget.seconds
         result = tune(
             function,
             joint_space(space, self.recipe, is_trained=function.data is not None),
@@ -130,7 +127,7 @@ class EngineSearch:
             mode="max",
             searcher=copy.deepcopy(self.searcher),
             scheduler=copy.deepcopy(self.scheduler),
-            num_trials=run.units if limited else None,
+            num_trials=None if run.is_timed else run.units,
             time_limit=seconds,
             num_workers=self.num_workers,
             executor=self.executor,

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from autodl.errors import OptionError
+from autodl.nas import Gated, OneHot, active
 from autodl.nas.spaces import ConvChain
+from autodl.nas.spaces.chain import SkipConv
 from autodl.testing.nas import SpaceContract
 
 
@@ -72,3 +74,20 @@ def test_large_images() -> None:
 def test_wrong_options(options) -> None:
     with pytest.raises(OptionError):
         ConvChain(**options)
+
+
+def test_gates_of_skips_get_the_product_of_gradient_and_output() -> None:
+    convs = [torch.nn.Conv2d(2, 3, 1, bias=False) for _ in range(2)]
+    node = SkipConv(convs, label="skip")
+    states = list(torch.randn(2, 1, 2, 4, 4, generator=torch.Generator().manual_seed(0)))
+    grad = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    for chosen in (0, 1):
+        probs = torch.tensor([0.5, 0.5], requires_grad=True)
+        with active(node, Gated({"skip/0": (probs, chosen, (1 - chosen,))})):
+            out = node(states)
+        with active(node, OneHot({"skip/0": bool(chosen)})):
+            torch.testing.assert_close(out, node(states))
+        (out * grad).sum().backward()
+        torch.testing.assert_close(
+            probs.grad, torch.stack([torch.zeros(()), (grad * convs[0](states[0])).sum()])
+        )
