@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodl.errors import OptionError
+from autodl.training.augmentation import check_pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class RandomErasing:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Erase in a (b, c, h, w) uint8 batch, which is not written to."""
+        check_pixels(images)
         number, channels, height, width = images.shape
         draws = torch.rand(5, number, generator=generator, dtype=torch.float64)
         area = (self.area[0] + draws[0] * (self.area[1] - self.area[0])) * height * width

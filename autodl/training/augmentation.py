@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autodl.errors import OptionError
+from autodl.errors import DataError, OptionError
 
 
 class Augmentation(Protocol):
@@ -70,6 +70,7 @@ class PadCropFlip:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Shift, flip and cut a (b, c, h, w) uint8 batch."""
+        check_pixels(images)
         if self.pad:
             images = shift(images, self.pad, generator)
         if self.flip:
@@ -106,6 +107,7 @@ class RandomResizedCropFlip:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Crop and resize a (b, c, h, w) uint8 batch to (b, c, size, size)."""
+        check_pixels(images)
         cropped = crop_resize(images, self._boxes(images, generator), self.size)
         return flip_half(cropped, generator) if self.flip else cropped
 
@@ -150,6 +152,19 @@ class Resize:
         if tuple(images.shape[-2:]) == (self.size, self.size):
             return images
         return _resize(images, self.size)
+
+
+def check_pixels(images: Tensor) -> None:
+    """Refuse what would be painted with levels of another scale.
+
+    Raises:
+        DataError: the batch is not (b, c, h, w) uint8.
+    """
+    if images.ndim != 4 or images.dtype != torch.uint8:
+        raise DataError(
+            f"images must be (b, c, h, w) uint8, got {tuple(images.shape)} {images.dtype}; augment before "
+            "the conversion to floats, and give a single image as images[None]"
+        )
 
 
 def shift(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
@@ -204,6 +219,8 @@ def crop_resize(images: Tensor, boxes: Tensor, size: int) -> Tensor:
         _resize(image[None, :, top : top + height, left : left + width], size)
         for image, (top, left, height, width) in zip(images, boxes.tolist(), strict=True)
     ]
+    if not parts:
+        return images.new_empty(0, images.shape[1], size, size)
     return torch.cat(parts).contiguous(memory_format=torch.channels_last)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from autodl.errors import OptionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +42,23 @@ class BatchMixer:
         mixup: alpha of the Beta distribution of the share (Zhang et al., mixup: Beyond Empirical
             Risk Minimization, 2018); 0 for none.
         cutmix: likewise (Yun et al., CutMix, 2019); 0 for none.
+
+    Raises:
+        OptionError: a strength is negative or not finite.
     """
 
     def __init__(self, mixup: float, cutmix: float) -> None:
+        if not (0 <= mixup < math.inf and 0 <= cutmix < math.inf):
+            raise OptionError(f"mixup and cutmix must be finite and >= 0, got {mixup} and {cutmix}")
         self.mixup, self.cutmix = mixup, cutmix
 
     def __bool__(self) -> bool:
         return self.mixup > 0 or self.cutmix > 0
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Mixed:
-        """Mix a batch; ``generator`` lives on the CPU."""
+        """Mix a batch; ``generator`` lives on the CPU. With both strengths 0 images stay as they are."""
+        if not self:
+            return Mixed(images, labels, labels, 1.0)
         cut = self.cutmix > 0 and (self.mixup <= 0 or bool(torch.rand((), generator=generator) < 0.5))
         share = _beta(self.cutmix if cut else self.mixup, generator)
         partner = torch.randperm(len(images), generator=generator).to(images.device)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from autodl.augment.erasing import RandomErasing
-from autodl.errors import OptionError
+from autodl.errors import DataError, OptionError
 
 
 def test_erased_areas_lie_in_the_range_and_the_rest_stays():
@@ -30,3 +30,14 @@ def test_noise_is_noise_and_wrong_ranges_are_refused():
         RandomErasing(area=(0.5, 0.1))
     with pytest.raises(OptionError, match="fill"):
         RandomErasing(fill=300)
+
+
+def test_floats_are_refused_and_no_images_are_no_error():
+    with pytest.raises(DataError, match="the conversion to floats"):
+        RandomErasing()(torch.rand(2, 3, 8, 8), torch.Generator())
+    assert RandomErasing()(torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.Generator()).shape == (
+        0,
+        3,
+        8,
+        8,
+    )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autodl.errors import OptionError
+from autodl.errors import DataError, OptionError
 from autodl.training.augmentation import (
     CentreCrop,
     Compose,
@@ -148,3 +148,12 @@ def test_grey_level():
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError):
         wrong()
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=lambda a: type(a).__name__)
+def test_batches_that_are_not_bytes_are_refused_and_empty_ones_are_not(augmentation):
+    for images in (torch.rand(2, 3, 12, 12), noise(2, 12)[0]):
+        with pytest.raises(DataError, match=r"images\[None\]"):
+            augmentation(images, seeded())
+    assert augmentation(noise(0, 12), seeded()).shape == (0, 3, 12, 12)
+    assert augmentation(noise(1, 1), seeded()).shape[:2] == (1, 3)

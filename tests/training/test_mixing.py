@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from autodl.errors import OptionError
 from autodl.training.mixing import BatchMixer
 
 IMAGES = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 2, 20, 20).contiguous()
@@ -58,3 +59,10 @@ def test_the_batch_is_left_alone():
     before = IMAGES.clone()
     BatchMixer(1.0, 1.0)(IMAGES, LABELS, seeded(0))
     assert torch.equal(IMAGES, before)
+
+
+def test_switched_off_it_mixes_nothing_and_negative_strengths_are_refused():
+    mixed = BatchMixer(0, 0)(IMAGES, LABELS, seeded(0))
+    assert torch.equal(mixed.images, IMAGES) and mixed.share == 1.0
+    with pytest.raises(OptionError, match="cutmix must be finite and >= 0"):
+        BatchMixer(0.2, -1.0)
