@@ -20,8 +20,6 @@ from autodl.augment.op_table import OP_INDEX
 _SHEAR_X, _SHEAR_Y = OP_INDEX["ShearX"], OP_INDEX["ShearY"]
 _TRANSLATE_X, _TRANSLATE_Y = OP_INDEX["TranslateX"], OP_INDEX["TranslateY"]
 _ROTATE = OP_INDEX["Rotate"]
-LARGEST_SIDE = 1 << 20
-"""Longest side in pixels whose coordinates still have enough fractional bits."""
 
 
 class SourceTables(NamedTuple):

@@ -11,11 +11,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from autodl.augment.op_table import OP_INDEX, OP_NAMES
+from autodl.augment.op_table import OP_INDEX, OP_NAMES, OPS
 
-GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
-FACTORS = ("Brightness", "Color", "Contrast", "Sharpness")
-SIGNED = frozenset(GEOMETRIC + FACTORS)
+SIGNED = frozenset(name for name, op in OPS.items() if op.signed)
+FACTORS = frozenset(name for name in SIGNED if OPS[name].kind == "colour")
 """Ops whose magnitude goes both ways, each with probability 1/2."""
 
 

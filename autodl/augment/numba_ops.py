@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -23,8 +24,8 @@ from autodl.errors import MissingDependencyError
 
 @cache
 def numba_installed() -> bool:
-    """Whether numba can be imported (it is not imported here: that takes half a second)."""
-    return find_spec("numba") is not None
+    """Whether numba can be imported (it is not imported here: that takes half a second) and compiles."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0") and find_spec("numba") is not None
 
 
 @cache

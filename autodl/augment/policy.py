@@ -257,7 +257,7 @@ _NO_CHANGE_AT_ONE = frozenset({"Solarize", "Posterize"})
 
 
 def _from_level(op: Any, probability: Any, level: Any) -> OpStep:
-    if op not in OPS:
+    if not isinstance(op, str) or op not in OPS:
         raise UnknownNameError("op", op, tuple(OP_NAMES))
     level = _share(op, "level", level)
     if op in _NO_CHANGE_AT_ONE:

@@ -36,7 +36,7 @@ class BatchPolicy(ABC):
             images: (n, c, h, w) or (c, h, w) uint8 with 1 or 3 channels, on any device; not written to.
             generator: CPU generator, the only source of randomness: the same state draws the same ops on
                 every device and with every backend.
-            backend: of `apply_ops`.
+            backend: of `apply_ops`; name one ("torch") where large images must repeat to the byte.
 
         Returns:
             uint8 of the same shape on the same device.
@@ -112,18 +112,14 @@ class BatchPolicy(ABC):
             seed: of its draws; None follows ``torch.manual_seed`` as torchvision's transforms do.
 
         Returns:
-            A picklable callable: PIL image in, PIL image out, tensor in, tensor out; safe in the worker
-            processes of a DataLoader.
+            A picklable callable: PIL image in, PIL image out; (c, h, w) or (n, c, h, w) uint8 tensor in,
+            tensor out; safe in the worker processes of a DataLoader.
 
         Example:
             >>> from torchvision.transforms import v2
             >>> from autodl.augment import RandAugment
             >>> transform = v2.Compose([RandAugment().for_pil(), v2.RandomHorizontalFlip()])
         """
-        return ImageTransform(self, seed)
-
-    def for_tensor(self, seed: int | None = None) -> ImageTransform:
-        """The same transform as `for_pil`: it takes (c, h, w) and (n, c, h, w) uint8 tensors as well."""
         return ImageTransform(self, seed)
 
     def show(self, images: Tensor, seed: int = 0, *, draws: int = 5) -> Figure:

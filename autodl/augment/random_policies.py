@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from autodl.augment.levels import AUTO_AUGMENT_SCALE, WIDE_SCALE, op_indices
+from autodl.augment.op_table import OP_NAMES
 from autodl.augment.policy_base import BatchPolicy, shares
 from autodl.augment.stages import IDENTITY, Stage, draw_places
 from autodl.augment.strengths import signed_magnitudes
@@ -20,10 +21,7 @@ RANDOM_OPS = (
 )  # fmt: skip
 """Ops of RandAugment and TrivialAugment Wide."""
 
-UNIFORM_OPS = (
-    "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "AutoContrast", "Invert", "Equalize",
-    "Solarize", "Posterize", "Contrast", "Color", "Brightness", "Sharpness", "Cutout",
-)  # fmt: skip
+UNIFORM_OPS = tuple(name for name in OP_NAMES if name != "Identity")
 """Ops of UniformAugment: those of Fast AutoAugment."""
 
 _RANDOM = op_indices(RANDOM_OPS)

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from autodl.augment.backends import run_steps
-from autodl.augment.op_table import OP_INDEX, OP_NAMES
+from autodl.augment.op_table import OP_INDEX, OP_NAMES, OPS
 from autodl.augment.ops import check_batch, checked_step
 from autodl.errors import DataError, OptionError
 
 IDENTITY = OP_INDEX["Identity"]
 
 _UNITS = {"Rotate": "°", "TranslateX": " px", "TranslateY": " px", "Posterize": " bits", "Cutout": " px"}
-_PLAIN = frozenset({"AutoContrast", "Equalize", "Invert"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Stage:
         name = OP_NAMES[int(self.ops[index])]
         if name == "Identity":
             return ""
-        if name in _PLAIN:
+        if not OPS[name].has_level:
             return name
         return f"{name} {float(self.magnitudes[index]):.3g}{_UNITS.get(name, '')}"
 

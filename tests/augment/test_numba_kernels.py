@@ -55,3 +55,10 @@ def test_numbers_are_those_of_the_table():
     assert OP_NAMES[1:6] == ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
     assert OP_NAMES[6:11] == ("AutoContrast", "Invert", "Equalize", "Solarize", "Posterize")
     assert OP_NAMES[11:] == ("Contrast", "Color", "Brightness", "Sharpness", "Cutout")
+
+
+def test_without_a_compiler_numba_counts_as_not_installed(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert not numba_ops.numba_installed.__wrapped__()
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
+    assert numba_ops.numba_installed.__wrapped__()

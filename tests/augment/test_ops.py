@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode, v2
 
 from autodl.augment.backends import run_steps
-from autodl.augment.ops import OP_INDEX, OP_NAMES, OPS, apply_ops, checked_step
+from autodl.augment.ops import CUTOUT_FILL, OP_INDEX, OP_NAMES, OPS, apply_ops, checked_step
 from autodl.errors import OptionError, UnknownNameError
 
 RANGES = {
@@ -165,3 +165,37 @@ def test_indices_from_a_device_are_checked_too(backend):
     ops = torch.tensor([0, -1]).as_subclass(OnDevice)
     with pytest.raises(OptionError, match=r"0\.\.15"):
         apply_ops(batch(2, (3, 8, 8), 0), ops, torch.zeros(2), backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba", "pil"])
+@pytest.mark.parametrize(
+    ("side", "place", "rows", "columns"),
+    [
+        (3, (0.5, 0.5), (3, 6), (4, 7)),
+        (4, (0.5, 0.5), (2, 6), (3, 7)),
+        (3.9, (0.0, 0.999), (0, 2), (9, 11)),  # cut to 3 pixels, and off at the corner
+        (1, (0.0, 0.0), (0, 1), (0, 1)),
+        (40, (0.3, 0.9), (0, 9), (0, 11)),
+    ],
+)
+def test_cutout_paints_a_square_about_its_place(backend, side, place, rows, columns):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    for channels, fill in CUTOUT_FILL.items():
+        images = torch.zeros(1, channels, 9, 11, dtype=torch.uint8)
+        expected = images.clone()
+        expected[:, :, slice(*rows), slice(*columns)] = torch.tensor(fill, dtype=torch.uint8)[:, None, None]
+        op, sides = torch.tensor([OP_INDEX["Cutout"]]), torch.tensor([float(side)])
+        assert torch.equal(
+            apply_ops(images, op, sides, places=torch.tensor([place]), backend=backend), expected
+        )
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba", "pil"])
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (2, 1, 0, 8)])
+def test_no_images_and_no_pixels_come_back_as_they_are(backend, shape):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    images = torch.zeros(shape, dtype=torch.uint8)
+    ops = torch.full((shape[0],), OP_INDEX["Rotate"])
+    assert apply_ops(images, ops, torch.zeros(shape[0]), backend=backend).shape == shape

@@ -38,7 +38,7 @@ def test_pixels_survive_the_way_there_and_back():
 
 
 def test_takes_tensors_too():
-    transform = RandAugment().for_tensor(seed=1)
+    transform = RandAugment().for_pil(seed=1)
     assert transform(noise(1)[0]).shape == (3, 12, 17)
     assert transform(noise(4)).shape == (4, 3, 12, 17)
 
