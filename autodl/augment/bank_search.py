@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ class BankMethod:
 
     num_sub_policies: int = 10
     use_pairs: bool = True
-    name: str = "bank"
+    name: str = field(default="bank", init=False)
 
     def __post_init__(self) -> None:
         check_whole("num_sub_policies", self.num_sub_policies)

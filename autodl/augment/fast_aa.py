@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -55,7 +55,7 @@ class FastAAMethod:
     draws: int = DRAWS
     reward: str = "any_of"
     searcher: str | Searcher = "tpe"
-    name: str = "fast_aa"
+    name: str = field(default="fast_aa", init=False)
 
     def __post_init__(self) -> None:
         for name in ("trials", "top", "draws"):

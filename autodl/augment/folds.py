@@ -93,7 +93,7 @@ def make_splits(
     folds: int | Sequence[Split], labels: Rows, *, search_share: float, seed: int
 ) -> tuple[Split, ...]:
     """Given splits, checked against the data; or so many `shuffle_splits`."""
-    if isinstance(folds, int):
+    if not isinstance(folds, Sequence):
         return shuffle_splits(labels, folds, search_share=search_share, seed=seed)
     splits = tuple(folds)
     if not splits or not all(isinstance(split, Split) for split in splits):

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from autodl.checks import check_whole
 from autodl.errors import OptionError
 from autodl.training import Augmentation
 
@@ -62,7 +63,7 @@ def choose_augmentation(
         The first of those that count as equal to the best; the first candidate if none has a value.
 
     Raises:
-        OptionError: no candidates, or a negative tolerance.
+        OptionError: no candidates, a negative tolerance, or no images.
 
     Example:
         >>> accuracy = {"none": 0.91, "trivial": 0.93, "found": 0.93}
@@ -73,6 +74,8 @@ def choose_augmentation(
         raise OptionError("the gate needs at least one candidate")
     if not tolerance >= 0:
         raise OptionError(f"tolerance must be >= 0, got {tolerance}")
+    if images is not None:
+        check_whole("images", images)
     names = list(candidates)
     scores: dict[str, float] = {}
     for name in names:

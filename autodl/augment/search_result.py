@@ -138,8 +138,8 @@ class PolicySearchResult:
 
     @property
     def op_weights(self) -> dict[str, float]:
-        """Each op's share of the policy's op probability, largest first; they sum to 1."""
-        return dict(sorted(self.policy.op_weights().items(), key=lambda item: -item[1]))
+        """Each op's share of the policy's op probability, largest first; sum 1, or empty without any op."""
+        return self.policy.op_weights()
 
     @property
     def forwards(self) -> int:
@@ -165,7 +165,7 @@ class PolicySearchResult:
         lines = [
             f"{len(self.policy.sub_policies)} sub-policies by {self.method!r} from {len(self.folds)} "
             f"folds{cut}, {self.seconds:.1f} s",
-            f"ops: {ops}",
+            f"ops: {ops or 'none, images stay as they are'}",
             f"forward passes: {self.forwards:,} ({per_image:.0f} an image of D_A and fold)",
         ]
         lines += [f"kept out as harmful: {', '.join(vetoed)}"] if vetoed else []

@@ -46,6 +46,8 @@ def test_bad_arguments_are_refused() -> None:
         choose_augmentation({}, lambda name: 0.0)
     with pytest.raises(OptionError, match="tolerance"):
         decide({"none": 0.0}, tolerance=math.nan)
+    with pytest.raises(OptionError, match="images"):
+        decide({"none": 0.0}, images=0)
 
 
 def test_a_gain_within_the_noise_of_few_images_does_not_count():

@@ -111,6 +111,10 @@ def test_bad_input_is_refused_before_anything_runs() -> None:
         search_policy(images, labels, method="faa")
     with pytest.raises(OptionError, match="draw"):
         search_policy(images, labels, method="bank", draw=3)
+    with pytest.raises(OptionError, match="name"):
+        search_policy(images, labels, method="bank", name="mine")
+    with pytest.raises(OptionError, match="folds"):
+        search_policy(images, labels, folds=2.5)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="net must be"):
         search_policy(images, labels, net="resnet18")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="time_limit"):

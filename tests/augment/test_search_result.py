@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from autodl.augment import PolicySearchResult, search_policy
+from autodl.augment import PolicySearchResult, Split, search_policy
+from autodl.augment.fold_jobs import make_result
+from autodl.augment.search_result import FoldResult
 from autodl.errors import OptionError
 from tests.augment.made_searches import QUICK, small_digits, tiny_net
 
@@ -28,3 +30,10 @@ def test_other_texts_are_refused() -> None:
         PolicySearchResult.from_json("{")
     with pytest.raises(OptionError, match="version 99"):
         PolicySearchResult.from_json(json.dumps({"version": 99}))
+
+
+def test_a_policy_without_ops_says_so() -> None:
+    fold = FoldResult(0, Split([0, 1], [2]), 0.9, ((),), (1.0,), 0.9, 5, 1.0, 0.5)
+    result = make_result([fold], "bank", 1.0, 1)
+    assert result.op_weights == {}
+    assert "ops: none, images stay as they are" in result.summary()
