@@ -209,9 +209,10 @@ def _words(compared: Comparison, metric: str) -> str:
     def shown(arm: AugmentArm) -> str:
         return f"{arm.name} {arm.score:.4f}"
 
+    epochs = "1 epoch" if compared.epochs == 1 else f"{compared.epochs} epochs"
     return (
         f"augmentation {compared.winner}: {metric} of {', '.join(map(shown, compared.arms))} on "
-        f"{compared.held_out} held-out images after {compared.epochs} epochs on {compared.trained_on} images"
+        f"{compared.held_out} held-out images after {epochs} on {compared.trained_on} images"
     )
 
 

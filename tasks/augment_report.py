@@ -48,7 +48,7 @@ def shown_policy(classifier: ImageClassifier) -> BatchPolicy | None:
 
 def _note(record: AugmentRecord, policy: BatchPolicy | None) -> str:
     if record.asked == AUTO:
-        left_open = "" if record.chosen else " It was one of the hyper-parameters searched."
+        left_open = "" if record.chosen else " The augmentation was one of the hyper-parameters searched."
         not_used = policy is not None and policy is record.policy and record.chosen != FOUND
         unused = " The policy below was found for the data, but is not the one used." if not_used else ""
         return f"{record.note[:1].upper()}{record.note[1:]}.{left_open}{unused}"
