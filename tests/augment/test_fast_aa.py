@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from autodl.augment.fast_aa import (
     FastAAMethod,
+    _Objective,
     as_policy_trial,
     policy_of,
     policy_space,
@@ -13,9 +17,15 @@ from autodl.augment.fast_aa import (
     sub_policies_of,
     without_doubles,
 )
+from autodl.augment.fold_jobs import FoldInput
+from autodl.augment.folds import shuffle_splits
+from autodl.augment.rewards import REWARDS
+from autodl.augment.search_data import as_search_data
 from autodl.augment.search_result import PolicyTrial
+from autodl.augment.theta import ThetaOptions
 from autodl.errors import OptionError, UnknownNameError
 from autodl.trial import Report, Trial, TrialState
+from tests.augment.made_searches import small_digits
 
 
 def config(**changes: object) -> dict[str, object]:
@@ -83,3 +93,43 @@ def test_bad_arguments_are_refused() -> None:
         FastAAMethod(searcher="hyperopt")
     with pytest.raises(OptionError, match="searcher"):
         FastAAMethod(searcher=3)  # type: ignore[arg-type]
+
+
+class Recorder:
+    """In theta's place: keeps what it is shown."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(images)
+        return torch.zeros(len(images), 10)
+
+
+def test_a_trial_shows_theta_its_policy_on_the_images_of_d_a() -> None:
+    """A port of the method set the policy on a wrapper that was never asked for images."""
+    data = as_search_data(*small_digits(120))
+    split = shuffle_splits(data.labels, 1)[0]
+    options, recorder = ThetaOptions(flip=False), Recorder()
+    fold = FoldInput(0, data, split, options, seed=3, deadline=None, started=0.0, train_seconds=0.0)
+    objective = _Objective(FastAAMethod(draws=5), fold, recorder)  # type: ignore[arg-type]
+    always = {f"probability_{sub}_{step}": 1.0 for sub in range(5) for step in range(2)}
+    inverts = {f"op_{sub}_0": "Invert" for sub in range(5)} | {f"op_{sub}_1": "Invert" for sub in range(5)}
+    once = {f"probability_{sub}_1": 0.0 for sub in range(5)}
+    reported: dict[str, float] = {}
+
+    def report(**values: float) -> None:
+        reported.update(values)
+
+    report.trial_id = 0  # type: ignore[attr-defined]
+    objective(SimpleNamespace(config=config(**always | inverts | once)), report)
+    objective.accuracy()
+    *draws, plain = recorder.seen
+    assert torch.equal(plain, data.images[torch.from_numpy(split.search_rows)])
+    assert len(draws) == 5 and set(reported) == set(REWARDS)
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(draws, 2))  # shifts of their own
+    dark = plain.float().mean((1, 2, 3))
+    for draw in draws:  # black borders, so that a shift of two pixels keeps the mean
+        assert (draw.float().mean((1, 2, 3)) - (255 - dark)).abs().max() < 40
