@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from autodl.errors import SpaceError
@@ -43,6 +43,20 @@ class Decision:
     def is_active(self, arch: Mapping[str, Value]) -> bool:
         """Whether an architecture, complete up to this decision, has to decide it."""
         return not self.when or any(holds(conjunction, arch) for conjunction in self.when)
+
+
+def decide(decisions: Mapping[str, Decision], pick: Callable[[Decision], int]) -> Arch:
+    """An architecture whose active decisions are taken one after the other.
+
+    Args:
+        decisions: of a space, those that others depend on first.
+        pick: the position of the choice for an active decision.
+    """
+    arch: Arch = {}
+    for label, decision in decisions.items():
+        if decision.is_active(arch):
+            arch[label] = decision.choices[pick(decision)]
+    return arch
 
 
 def find(choices: tuple[Value, ...], value: object) -> int | None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from autodl.errors import OptionError
 from autodl.nas.counting import every_arch, groups, heads_of
-from autodl.nas.decisions import Arch, Decision
+from autodl.nas.decisions import Arch, Decision, decide
 from autodl.nas.plans import OneHot, Plan, Soft
 from autodl.nas.space import Space
 from autodl.rng import torch_generator
@@ -94,14 +94,15 @@ class Independent(nn.Module):
     def sample(self, generator: torch.Generator) -> Arch:
         """See `Distribution.sample`."""
         shares = {label: p.detach().cpu() for label, p in self.probabilities().items()}
-        return _complete(
-            self._decisions, lambda label: int(torch.multinomial(shares[label], 1, generator=generator))
+        return decide(
+            self._decisions,
+            lambda decision: int(torch.multinomial(shares[decision.label], 1, generator=generator)),
         )
 
     def mode(self) -> Arch:
         """See `Distribution.mode`."""
         alphas = self.alphas
-        return _complete(self._decisions, lambda label: int(alphas[label].detach().argmax()))
+        return decide(self._decisions, lambda decision: int(alphas[decision.label].detach().argmax()))
 
     def log_prob(self, arch: Mapping[str, Value]) -> Tensor:
         """See `Distribution.log_prob`."""
@@ -243,14 +244,6 @@ def linear(start: float, end: float) -> Schedule:
     if not (start > 0 and end > 0):
         raise OptionError(f"temperatures must be above 0, got {start!r} and {end!r}")
     return lambda progress: start + progress * (end - start)
-
-
-def _complete(decisions: Mapping[str, Decision], pick: Callable[[str], int]) -> Arch:
-    arch: Arch = {}
-    for label, decision in decisions.items():
-        if decision.is_active(arch):
-            arch[label] = decision.choices[pick(label)]
-    return arch
 
 
 def _index(decision: Decision, value: Value) -> int:

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from autodl.errors import OptionError
 from autodl.nas.data import Batch, NASData
-from autodl.nas.decisions import Arch
+from autodl.nas.decisions import Arch, decide
 from autodl.nas.elastic_layers import ElasticBatchNorm2d
 from autodl.nas.evaluators import arch_key
 from autodl.nas.fitting import FitOptions, set_lr
@@ -175,11 +175,7 @@ def fair_archs(space: Space, generator: torch.Generator) -> list[Arch]:
         turns[label] = []
         while len(turns[label]) < count:
             turns[label] += torch.randperm(len(decision.choices), generator=generator).tolist()
-    archs: list[Arch] = []
-    for number in range(count):
-        arch: Arch = {}
-        for label, decision in decisions.items():
-            if decision.is_active(arch):
-                arch[label] = decision.choices[turns[label][number]]
-        archs.append(arch)
-    return archs
+    return [
+        decide(decisions, lambda decision: turns[decision.label][number])  # noqa: B023  # called at once
+        for number in range(count)
+    ]

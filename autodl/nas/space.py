@@ -14,7 +14,7 @@ from torch import nn
 
 from autodl.errors import ConfigError, SpaceError
 from autodl.nas.counting import as_search_space, count, every_arch
-from autodl.nas.decisions import Arch, Decision, collect
+from autodl.nas.decisions import Arch, Decision, collect, decide
 from autodl.nas.realise import found_decisions, realise_in_place, with_all_labels
 from autodl.rng import derive_seed
 from autodl.spaces import SearchSpace, Value
@@ -95,11 +95,7 @@ class Space:
         """
         if isinstance(rng, int):
             rng = np.random.default_rng(rng)
-        arch: Arch = {}
-        for label, decision in self._decisions.items():
-            if decision.is_active(arch):
-                arch[label] = decision.choices[draw_index(rng, len(decision.choices))]
-        return arch
+        return decide(self._decisions, lambda decision: draw_index(rng, len(decision.choices)))
 
     def enumerate(self) -> Iterator[Arch]:
         """All architectures, the last label changing fastest."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from autodl.checks import check_whole
 from autodl.errors import OptionError
-from autodl.nas.decisions import Arch
+from autodl.nas.decisions import Arch, decide
 from autodl.nas.picture import Picture
 from autodl.nas.space import Space
 from autodl.spaces import Value
@@ -137,11 +137,7 @@ def likeliest(space: Space, probabilities: Probabilities) -> Arch:
     Raises:
         OptionError: a label is missing, or has another number of choices.
     """
-    arch: Arch = {}
-    for label, decision in space.decisions().items():
-        if decision.is_active(arch):
-            arch[label] = decision.choices[int(row(probabilities, label, len(decision.choices)).argmax())]
-    return arch
+    return decide(space.decisions(), lambda d: int(row(probabilities, d.label, len(d.choices)).argmax()))
 
 
 def row(probabilities: Probabilities, label: str, count: int) -> Tensor:
