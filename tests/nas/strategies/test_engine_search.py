@@ -99,3 +99,13 @@ def test_a_rate_that_teaches_nothing_is_found_out():
 def test_a_recipe_that_cannot_be_used_is_refused(recipe, message):
     with pytest.raises(OptionError, match=message):
         EngineSearch(recipe=recipe).search(mini_space(), Table() if "lr" in recipe else tiny_data(), budget=1)
+
+
+@pytest.mark.slow  # two processes that import torch
+def test_two_workers_train_all_trials_and_a_callback_ends_them():
+    strategy = EngineSearch("random", "asha", fit=FitOptions(epochs=2), num_workers=2)
+    result = strategy.search(Space(TinyNet), tiny_data(), budget=4)
+    assert len(result.history) == 4 and result.stopped_by == "budget"
+    assert len({str(record.arch) for record in result.history}) == 4
+    result = strategy.search(Space(TinyNet), tiny_data(), budget=4, callbacks=[lambda record: True])
+    assert len(result.history) == 1 and result.stopped_by == "callback"
