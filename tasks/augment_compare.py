@@ -50,6 +50,10 @@ NARROW = {"name": "small_resnet", "width": 16, "blocks": 1}
 """Stands in for our own larger networks, of which it is the fastest."""
 
 
+SHARES = ("accuracy", "balanced_accuracy", "f1_macro")
+"""Metrics that err about as a share of the held-out images does; gains within that error are none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What a comparison came to.
@@ -99,7 +103,13 @@ def compare_augmentations(
     shutil.rmtree(folder, ignore_errors=True)
     try:
         arms = _Arms(names, data, context, folder, seed, seconds, speed)
-        decision = choose_augmentation(dict.fromkeys(names), arms.evaluate, has_time=arms.has_time)
+        metric, held_out = context.metric, len(arms.part.validation_rows())
+        decision = choose_augmentation(
+            dict.fromkeys(names),
+            arms.evaluate,
+            images=held_out if metric.name in SHARES else None,
+            has_time=arms.has_time,
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     ranked = sorted(arms.arms, key=lambda arm: -decision.scores[arm.name])
