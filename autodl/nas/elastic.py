@@ -8,7 +8,7 @@ in FBNetV2 (Wan et al., 2020, section 3.1), and are applied once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -100,6 +100,11 @@ Size = int | Elastic
 def largest(size: Size) -> int:
     """The size at which weights are made."""
     return size.largest if isinstance(size, Elastic) else size
+
+
+def size_in(size: Size, arch: Mapping[str, Value]) -> int:
+    """The size in an architecture."""
+    return size.size_of(arch[size.label]) if isinstance(size, Elastic) else size
 
 
 class ElasticModule(DecisionModule):

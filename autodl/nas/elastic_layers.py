@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -10,13 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autodl.errors import PlanError, SpaceError
-from autodl.nas.elastic import Elastic, ElasticModule, Size, largest
+from autodl.nas.elastic import Elastic, ElasticModule, Size, largest, size_in
 from autodl.nas.plans import check_weights
+from autodl.nas.realise import placed_like
 from autodl.spaces import Value
-
-
-def _resolve(size: Size, arch: Mapping[str, Value]) -> int:
-    return size.size_of(arch[size.label]) if isinstance(size, Elastic) else size
 
 
 class ElasticConv2d(ElasticModule):
@@ -110,7 +107,7 @@ class ElasticConv2d(ElasticModule):
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
         """An ordinary convolution."""
-        count_in, count_out, size = (_resolve(s, arch) for s in self.open_sizes())
+        count_in, count_out, size = (size_in(s, arch) for s in self.open_sizes())
         groups = count_in if self.groups == "depthwise" else self.groups
         conv = nn.Conv2d(
             count_in,
@@ -126,7 +123,7 @@ class ElasticConv2d(ElasticModule):
             _copy(conv.weight, self._cut(count_in, count_out, size))
             if self.bias is not None and conv.bias is not None:
                 _copy(conv.bias, self.bias[:count_out])
-        return _like(conv, self)
+        return placed_like(conv, self)
 
 
 class ElasticBatchNorm2d(ElasticModule):
@@ -179,7 +176,7 @@ class ElasticBatchNorm2d(ElasticModule):
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
         """An ordinary batch normalisation."""
-        count, norm = _resolve(self.num_features, arch), self.norm
+        count, norm = size_in(self.num_features, arch), self.norm
         made = nn.BatchNorm2d(count, eps=norm.eps, momentum=norm.momentum, affine=norm.affine)
         if not fresh:
             state = {
@@ -187,7 +184,7 @@ class ElasticBatchNorm2d(ElasticModule):
                 for name, tensor in norm.state_dict().items()
             }
             made.load_state_dict(state)
-        return _like(made, self)
+        return placed_like(made, self)
 
 
 class ElasticLinear(ElasticModule):
@@ -219,29 +216,15 @@ class ElasticLinear(ElasticModule):
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
         """An ordinary linear layer."""
-        count_in, count_out = (_resolve(s, arch) for s in self.open_sizes())
+        count_in, count_out = (size_in(s, arch) for s in self.open_sizes())
         linear = nn.Linear(count_in, count_out, bias=self.bias is not None)
         if not fresh:
             _copy(linear.weight, self.weight[:count_out, :count_in])
             if self.bias is not None:
                 _copy(linear.bias, self.bias[:count_out])
-        return _like(linear, self)
+        return placed_like(linear, self)
 
 
 def _copy(to: Tensor, source: Tensor) -> None:
     with torch.no_grad():
         to.copy_(source)
-
-
-def _like(made: nn.Module, original: nn.Module) -> nn.Module:
-    """On the original's device, in its type and mode."""
-    tensor = next(_tensors(original), None)
-    if tensor is not None:
-        made = made.to(device=tensor.device, dtype=tensor.dtype)
-    return made.train(original.training)
-
-
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    """Parameters, then buffers of a floating type."""
-    yield from module.parameters()
-    yield from (buffer for buffer in module.buffers() if buffer.is_floating_point())

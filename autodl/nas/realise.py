@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from torch import nn
 
@@ -33,6 +34,15 @@ def found_decisions(net: nn.Module, under: Conjunction = ()) -> Iterator[Decisio
 def with_all_labels(arch: Mapping[str, Value], decisions: Mapping[str, Decision]) -> dict[str, Value]:
     """An architecture with the first choice where a decision is inactive."""
     return {label: arch.get(label, decision.choices[0]) for label, decision in decisions.items()}
+
+
+def placed_like(made: nn.Module, original: nn.Module) -> nn.Module:
+    """A module put on the device of the one that it stands for, in its type and mode."""
+    floats = (buffer for buffer in original.buffers() if buffer.is_floating_point())
+    tensor = next(chain(original.parameters(), floats), None)
+    if tensor is not None:
+        made = made.to(device=tensor.device, dtype=tensor.dtype)
+    return made.train(original.training)
 
 
 def realise_in_place(net: nn.Module, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:

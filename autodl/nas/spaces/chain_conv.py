@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autodl.nas.elastic import Elastic, ElasticModule, Size, largest
+from autodl.nas.elastic import Elastic, ElasticModule, Size, largest, size_in
+from autodl.nas.realise import placed_like
 from autodl.spaces import Value
 
 
@@ -52,15 +53,12 @@ class RectConv2d(ElasticModule):
 
     def realised(self, arch: Mapping[str, Value], *, fresh: bool) -> nn.Module:
         """An ordinary convolution."""
-        c_in, c_out, height, width = (
-            size.size_of(arch[size.label]) if isinstance(size, Elastic) else size
-            for size in self.open_sizes()
-        )
+        c_in, c_out, height, width = (size_in(size, arch) for size in self.open_sizes())
         conv = nn.Conv2d(c_in, c_out, (height, width), padding=(height // 2, width // 2), bias=False)
         if not fresh:
             with torch.no_grad():
                 conv.weight.copy_(_middle(_middle(self.weight[:c_out, :c_in], 2, height), 3, width))
-        return conv.to(self.weight).train(self.training)
+        return placed_like(conv, self)
 
 
 def _middle(weight: Tensor, dim: int, size: int) -> Tensor:

@@ -8,6 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from autodl.errors import PlanError
 from autodl.nas.choices import OpChoice
 from autodl.nas.decisions import Conjunction, Decision
 from autodl.nas.mixing import run_gated
@@ -89,7 +90,8 @@ class PairNode(DecisionModule):
             if any(numbers[at] != 0 for at in places):
                 part = selection.weights[places].sum().to(states[number].device) * edge(states[number])
                 total = part if total is None else total + part
-        assert total is not None  # weights add up to 1
+        if total is None:
+            raise PlanError(f"all weights of the plan for {self.label!r} are 0")
         return total
 
     def _sum(self, states: Sequence[Tensor], pair: tuple[int, int]) -> Tensor:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from autodl.nas.decisions import Conjunction, Decision
 from autodl.nas.plans import Chosen, DecisionModule, Gate, check_weights, position
+from autodl.nas.realise import placed_like
 from autodl.nas.spaces.ops import FactorizedReduce, ReLUConvBN, one_pixel_off
 from autodl.spaces import Value
 
@@ -174,7 +175,7 @@ class LooseConv(LooseReader):
             norm = "norm" if self.halve else "2"
             state |= {f"{norm}.{name}": tensor for name, tensor in self.norm.state_dict().items()}
             made.load_state_dict(state)
-        return Picked(places, _like(made, self))
+        return Picked(places, placed_like(made, self))
 
     def _merged(self, places: Sequence[int], names: Sequence[str]) -> dict[str, Tensor]:
         merged = {}
@@ -243,10 +244,4 @@ class LooseLinear(LooseReader):
         if not fresh:
             weights = [self.parts[place].state_dict()["weight"] for place in places]
             made.load_state_dict({"weight": torch.cat(weights, dim=1), "bias": self.bias})
-        return _like(made, self)
-
-
-def _like(made: nn.Module, original: nn.Module) -> nn.Module:
-    """On the original's device, in its type and mode."""
-    tensor = next(original.parameters())
-    return made.to(device=tensor.device, dtype=tensor.dtype).train(original.training)
+        return placed_like(made, self)

@@ -69,8 +69,10 @@ class EngineSearch:
     ) -> None:
         check_whole("trials", trials)
         check_whole("retrain_top", retrain_top, 0)
-        self.name = searcher if isinstance(searcher, str) else type(searcher).__name__
         self.searcher, self.scheduler = searcher, scheduler or "fifo"
+        parts = (self.searcher, self.scheduler)
+        names = [part if isinstance(part, str) else type(part).__name__ for part in parts]
+        self.name = "+".join(name for name in names if name != "fifo")
         self.recipe, self.fit = recipe, fit or FitOptions()
         self.resources = None if resources is None else tuple(resources)
         self.trials, self.num_workers, self.executor = trials, num_workers, executor

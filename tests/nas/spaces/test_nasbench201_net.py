@@ -10,6 +10,7 @@ import torch
 from autodl.errors import OptionError
 from autodl.nas.costs import MACs, Params
 from autodl.nas.nasbench201 import NASBench201
+from autodl.nas.nasbench201_cell import search_space
 from autodl.nas.realise import realise_in_place
 from autodl.nas.spaces import NASBench201Net
 from autodl.testing.nas import SpaceContract
@@ -87,3 +88,9 @@ def test_large_images_and_wrong_options() -> None:
         assert space.realise(space.sample(0))(torch.zeros(2, 3, 224, 224)).shape == (2, 4)
     with pytest.raises(OptionError):
         NASBench201Net(cells=0)
+
+
+def test_the_network_and_the_table_have_one_search_space() -> None:
+    with torch.device("meta"):
+        space = NASBench201Net().space(num_classes=10)
+    assert space.search_space().to_json() == search_space().to_json()

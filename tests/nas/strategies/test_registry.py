@@ -59,3 +59,8 @@ def test_third_partys_name_comes_from_its_entry_point(monkeypatch):
     offered = metadata.EntryPoints([metadata.EntryPoint("mine", "autodl.nas.strategies.snas:SNAS", group)])
     monkeypatch.setattr(metadata, "entry_points", lambda *, group: offered.select(group=group))
     assert get_strategy("mine").name == "snas"
+
+
+def test_engine_searches_are_told_apart_by_their_names():
+    names = [get_strategy(name).name for name in ("random", "asha", "mobster")]
+    assert names == ["random", "random+asha", "mobster+asha"]
