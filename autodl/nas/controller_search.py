@@ -23,6 +23,9 @@ from autodl.nas.space import Space
 from autodl.nas.strategy import Budget, Callback, Run
 from autodl.rng import torch_generator
 
+SETTLED = 200
+"""Draws in a row without a new architecture, after which a search that only time bounds is over."""
+
 
 class ControllerMethod(Protocol):
     """What makes a method."""
@@ -53,23 +56,28 @@ class ControllerSearch:
         self.method, self.seed = method, seed
         self.learner = ControllerLearner(method.options, space, seed)
         self._waiting: list[tuple[Arch, float]] = []
+        self._repeated = 0
 
     def run(self, run: Run, judge: Judge) -> None:
-        """Draw and learn until the budget is spent."""
+        """Draw and learn until the budget is spent; where it is time alone, or the controller settled."""
         if run.restored is not None:
             self.learner.load(run.restored)
             self._waiting = [(dict(arch), reward) for arch, reward in run.restored["waiting"]]
+            self._repeated = run.restored["repeated"]
             judge.remember(run.history)
         options = self.method.options
         for step in run.steps(search_share(self.method.retrain_top)):
             # Drawn from the step's number: a resumed search draws what an unbroken one would have.
             arch = self.learner.controller.sample(torch_generator(self.seed, "controller", step))
+            self._repeated = self._repeated + 1 if judge.knows(arch) else 0
             made = judge(arch)
             self._waiting.append((arch, options.powered(made.reward)))
             run.record(arch, made.metric, made.cost, reward=made.reward)
             if len(self._waiting) == options.batch:
                 self._learn()
             run.save(self.state)
+            if run.is_timed and self._repeated >= SETTLED:
+                break
 
     def _learn(self) -> None:
         archs, rewards = zip(*self._waiting, strict=True)
@@ -79,7 +87,8 @@ class ControllerSearch:
 
     def state(self) -> dict[str, Any]:
         """To resume from."""
-        return self.learner.state() | {"waiting": [[arch, reward] for arch, reward in self._waiting]}
+        waiting = [[arch, reward] for arch, reward in self._waiting]
+        return self.learner.state() | {"waiting": waiting, "repeated": self._repeated}
 
 
 def controller_search(  # noqa: PLR0913  # what `Strategy.search` takes

@@ -71,6 +71,10 @@ class Judge:
         self._known[key] = made
         return made
 
+    def knows(self, arch: Mapping[str, Value]) -> bool:
+        """Whether it judged an architecture before."""
+        return f"None {arch_key(arch)}" in self._known
+
     def cost_of(self, arch: Mapping[str, Value], told: float | None = None) -> float | None:
         """The cost model's number; without one, what the evaluator told."""
         return told if self.cost is None else self.cost.cost(arch)

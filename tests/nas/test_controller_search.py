@@ -7,7 +7,7 @@ from torch import nn
 
 from autodl.nas import OpChoice, Space
 from autodl.nas.controller_learner import ControllerOptions
-from autodl.nas.controller_search import ControllerSearch
+from autodl.nas.controller_search import SETTLED, ControllerSearch
 from autodl.nas.evaluators import Evaluation
 from autodl.nas.judge import Judge
 from autodl.nas.strategies.ppo import PPO
@@ -73,3 +73,15 @@ def test_result_has_the_best_architecture_its_metric_and_probabilities():
     )
     assert result.best_arch == BEST and result.metric == 1.0
     assert result.probabilities["d1"][1] > 0.9  # "b"
+
+
+def test_a_search_that_only_time_bounds_ends_once_the_controller_has_settled():
+    open_to = {label: "ab" if label == "d0" else best for label, best in BEST.items()}
+    space = Space(
+        lambda: nn.Sequential(
+            *(OpChoice({c: nn.Identity() for c in names}, label=label) for label, names in open_to.items())
+        )
+    )
+    options = ControllerOptions(kind="independent", lr=0.3)
+    result = REINFORCE(options).search(space, Planted(), budget="1h")
+    assert len(result.history) <= 2 * SETTLED and result.stopped_by == "budget"
