@@ -106,8 +106,8 @@ def table() -> str:
         "# Searched against random architectures on CIFAR-10",
         "",
         "`python benchmarks/nas_cifar10.py run`, then `table`; "
-        f"torch {torch.__version__}, one thread. {TRAIN:,} training images, {TEST:,} test images; five random",
-        "architectures of the same space, the same training from scratch for all six, no augmentation.",
+        f"torch {torch.__version__}, one thread. {TRAIN:,} training images, {TEST:,} test images; five",
+        "random architectures of the same space; one training from scratch for all six, no augmentation.",
         "",
         "| space | strategy | seed | found | random: mean (least to most) | gain | search | in all |",
         "|---|---|---|---|---|---|---|---|",
@@ -116,10 +116,17 @@ def table() -> str:
         factory, strategy, *_ = CASES[row["case"]]
         mean = statistics.mean(row["random"])
         spread = f"{min(row['random']):.3f} to {max(row['random']):.3f}"
-        lines.append(
-            f"| {factory.name} | {strategy.name} | {row['seed']} | {row['found']:.3f} | {mean:.3f} ({spread}) | "
-            f"{row['found'] - mean:+.3f} | {row['search_cpu_s']:.0f} CPU s | {row['cpu_s'] / 60:.1f} CPU min |"
+        cells = (
+            factory.name,
+            strategy.name,
+            row["seed"],
+            f"{row['found']:.3f}",
+            f"{mean:.3f} ({spread})",
+            f"{row['found'] - mean:+.3f}",
+            f"{row['search_cpu_s']:.0f} CPU s",
+            f"{row['cpu_s'] / 60:.1f} CPU min",
         )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     for case, (factory, _, search, epochs) in CASES.items():
         lines += ["", f"`{case}`: `{factory!r}`; {search} epochs of search, {epochs} of each training."]
     return "\n".join([*lines, ""])

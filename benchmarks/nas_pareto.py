@@ -94,7 +94,7 @@ def truth() -> list[tuple[float, float]]:
 def sweep_lines() -> list[str]:
     points = truth()
     lines = [
-        "| strategy | weight | thousand MACs, seeds | median | accuracy, seeds | below front: median, worst |",
+        "| strategy | weight | kMACs, seeds | median | accuracy, seeds | below front: median, worst |",
         "|---|---|---|---|---|---|",
     ]
     for name in STRATEGIES:

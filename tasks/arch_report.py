@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from autodl.nas.draw import draw
+from autodl.nas.space_factory import SpaceFactory
+from autodl.nas.spaces.registry import space_from_json
 from autodl.report import ArchitectureUse, Fact
 from autodl.report.plot_style import FAINT, GOOD, INK, WIDE, legend, looks_logarithmic, new_figure
 from autodl.tasks.arch_record import ArchRecord, ArchStep
-from autodl.tasks.open_network import CHANNELS, as_factory
+from autodl.tasks.open_network import CHANNELS, as_factory, is_published
 
 if TYPE_CHECKING:
     from autodl.tasks.image_classifier import ImageClassifier
@@ -51,13 +53,21 @@ def _facts(record: ArchRecord) -> tuple[Fact, ...]:
 
 
 def _picture(classifier: ImageClassifier, record: ArchRecord) -> bytes:
-    factory = as_factory(classifier.net, searched=True)
+    factory = _factory(classifier)
     if factory is None:
         return b""
     data = classifier.data_
     side = int(data.facts["input_size"])
     space = factory.space(num_classes=data.num_classes, channels=CHANNELS, side=side)
     return _png(draw(space, record.arch))
+
+
+def _factory(classifier: ImageClassifier) -> SpaceFactory | None:
+    """The space that was searched: as its networks name it, else as the caller gave it."""
+    for member in classifier.selection_.members:
+        if is_published(member.network):
+            return space_from_json(member.network.options["space"])
+    return None if classifier.net is None else as_factory(classifier.net, searched=True)
 
 
 def course(record: ArchRecord) -> Figure:

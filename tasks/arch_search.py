@@ -39,8 +39,9 @@ VAL_FRACTION = 0.3
 
 BATCH_SIZE = 64
 
-SHARES_AFTER_SEARCH = (0.5,)
-"""Part of the time left that a training of the found architecture may plan for."""
+SHARES_AFTER_SEARCH = (0.6,)
+"""Part of the time left that the first training of the found architecture may plan for: one long training
+says more than two short ones. What is left makes others for the ensemble."""
 
 STATE = "nas"
 """Directory of the strategy's own state within the run's."""
@@ -58,7 +59,8 @@ class ArchJob:
         seed: of the run.
         time_limit_s: of the whole fit; None: no limit.
         started_at: ``time.time()`` at the call.
-        say: tells the user what is being done.
+        say: tells the user what was done.
+        phase: tells the user what is being done.
     """
 
     factory: SpaceFactory
@@ -69,6 +71,7 @@ class ArchJob:
     time_limit_s: float | None
     started_at: float
     say: Callable[[str], None]
+    phase: Callable[[str], None]
 
 
 def settle_architecture(job: ArchJob, data: RunData, plan: ImagePlan) -> tuple[ImagePlan, ArchRecord | None]:
@@ -115,7 +118,7 @@ def _check_fit(space: Space, data: RunData, side: int) -> None:
 def _search(job: ArchJob, options: NASOptions, space: Space, data: RunData, side: int) -> ArchRecord:
     started = time.monotonic()
     device = pick_device()
-    job.say(f"searching an architecture: {options.name} in {shown(job.factory)}")
+    job.phase(f"searching an architecture: {options.name} in {shown(job.factory)}")
     images = search_data(data, side, job.seed, device)
     cost = options.cost_model(space, (CHANNELS, side, side), device, job.run / "latency.json")
     # What was spent on measuring latencies is the search's, too.

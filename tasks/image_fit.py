@@ -291,6 +291,7 @@ def _architecture(
         time_limit_s=request.time_limit_s,
         started_at=request.started_at,
         say=display.message,
+        phase=display.phase,
     )
     return settle_architecture(job, data, plan)
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import nn
 
-from autodl.errors import AutoDLError, PredictorFormatError, SpaceError
+from autodl.errors import PredictorFormatError, SpaceError
 from autodl.models import Classifier, wrap_module
 from autodl.models.classifier import Preprocessing
 from autodl.nas import Arch, DecisionModule, Space, Units
+from autodl.nas.space import seeded
 from autodl.nas.space_factory import PublishedSpace, SpaceFactory
 from autodl.nas.spaces.registry import SPACES, get_space, space_from_json
 from autodl.rng import derive_seed
 from autodl.spaces import Categorical, List, ObjectClass, ObjectFunction, ObjectSpec
 from autodl.spaces.nested import Composite
+from autodl.spaces.objects import accepts
 from autodl.tasks.ensemble_network import NetworkSpec
 
 PREFIX = "nas:"
@@ -52,9 +54,7 @@ class OwnSpace:
         if isinstance(self.made, Space):
             return self.made
         known = {"num_classes": num_classes, "channels": channels, "input_size": side}
-        taken = inspect.signature(self.made).parameters
-        anything = any(p.kind is p.VAR_KEYWORD for p in taken.values())
-        return Space(self.made, **{k: v for k, v in known.items() if anything or k in taken})
+        return Space(self.made, **{k: v for k, v in known.items() if accepts(self.made, k)})
 
     def for_retraining(self) -> OwnSpace:
         """What is searched is what is trained."""
@@ -83,7 +83,12 @@ def shown(factory: SpaceFactory) -> str:
     """A space's name for people."""
     if isinstance(factory, OwnSpace):
         return factory.origin[0].rpartition(":")[2]
-    return repr(factory) if isinstance(factory, PublishedSpace) else type(factory).__name__
+    changed = [
+        f"{field.name}={getattr(factory, field.name)!r}"
+        for field in (fields(factory) if isinstance(factory, PublishedSpace) else ())
+        if getattr(factory, field.name) != field.default
+    ]
+    return f"{type(factory).__name__}({', '.join(changed)})"
 
 
 def as_factory(net: Any, *, searched: bool = False) -> SpaceFactory | None:
@@ -124,14 +129,15 @@ def as_factory(net: Any, *, searched: bool = False) -> SpaceFactory | None:
 
 def _from_callable(net: Callable[..., nn.Module], *, searched: bool) -> OwnSpace | None:
     """A class or function, if the network that it makes leaves something open."""
-    own = OwnSpace(net)
     if searched:
-        return own
+        return OwnSpace(net)
     try:
-        own.space(num_classes=2)
-    except (AutoDLError, TypeError, RuntimeError, ValueError):
+        with seeded(0):
+            made = net(**{k: v for k, v in (("num_classes", 2), ("input_size", 32)) if accepts(net, k)})
+    except Exception:  # the caller's own, which may want other arguments and raise anything
         return None
-    return own
+    is_open = isinstance(made, nn.Module) and any(isinstance(m, DecisionModule) for m in made.modules())
+    return OwnSpace(net) if is_open else None
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,15 @@ def _told(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if summary["images_skipped"]:
         images += f", {summary['images_skipped']:,} left out"
     networks = ", ".join(sorted({member["network"] for member in summary["ensemble"]}))
+    architecture = summary.get("architecture")
+    found = []
+    if architecture is not None:
+        how = f"{architecture['space']} by {architecture['strategy']}"
+        found.append(("architecture", f"{how}, {architecture['parameters']:,} parameters"))
     return [
         (summary["metric"], score),
         ("data", f"{images}, {count(len(summary['classes']), 'class', 'classes')}"),
         ("trials", f"{summary['num_trials']}, {len(summary['ensemble'])} of them predict ({networks})"),
+        *found,
         ("time", format_duration(summary["seconds"])),
     ]

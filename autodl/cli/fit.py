@@ -60,6 +60,15 @@ def fit(  # noqa: PLR0913  # one option for each argument of the Python API
             rich_help_panel=NETWORKS,
         ),
     ] = None,
+    nas: Annotated[
+        str | None,
+        typer.Option(
+            help="Search the architecture first, e.g. darts, enas, evolution; --net then names a space: "
+            "darts, proxyless, fbnet, ...",
+            show_default=False,
+            rich_help_panel=NETWORKS,
+        ),
+    ] = None,
     weights: Annotated[
         str, typer.Option(help='"auto", "pretrained", "none" or a file.', rich_help_panel=NETWORKS)
     ] = "auto",
@@ -141,6 +150,7 @@ def fit(  # noqa: PLR0913  # one option for each argument of the Python API
             "num_trials": num_trials,
             "presets": presets,
             "net": _one_or_all(net),
+            "nas": nas,
             "weights": _or_none(weights),
             "optimizer": optimizer,
             "augment": _policy_or_name(augment),

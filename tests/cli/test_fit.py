@@ -146,6 +146,17 @@ def test_a_policy_is_read_from_its_file(spied, tmp_path):
     assert [arguments["augment"] for _, arguments in spied] == [policy, "fast_aa"]
 
 
+def test_an_architecture_is_searched_and_told(photos, tmp_path):
+    done = made.run(
+        *("fit", photos, "--net", "chain", "--nas", "random", "--num-trials", 1, "--epochs", 1),
+        *("--path", tmp_path / "run", "--time-limit", "40"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "ConvChain() by random" in done.stdout
+    report = made.run("report", tmp_path / "run", "--output", tmp_path / "report.html")
+    assert report.exit_code == 0, report.stderr
+
+
 @pytest.mark.parametrize("text", [None, "{}"], ids=["missing", "no policy"])
 def test_a_policy_file_must_hold_a_policy(spied, tmp_path, text):
     if text is not None:
