@@ -134,6 +134,8 @@ def _search(job: ArchJob, options: NASOptions, space: Space, data: RunData, side
             path=job.run / STATE,
             resume=True,
         )
+    if result.stopped_by == "interrupted":  # Ctrl-C ends the fit, not only the part that it came in
+        raise KeyboardInterrupt
     arch = space.validate(result.best_arch)
     chosen = ChosenNetwork(job.factory, arch)
     net = chosen.build(data.num_classes, side, seed=0)

@@ -67,7 +67,8 @@ class GateJob:
         time_limit_s: of the whole fit; None: no limit.
         started_at: ``time.time()`` at the call.
         num_trials: trials at most; None: no limit.
-        say: tells the user what is being done.
+        say: tells the user what was done.
+        phase: tells the user what is being done.
     """
 
     asked: Any
@@ -78,6 +79,7 @@ class GateJob:
     started_at: float
     num_trials: int | None
     say: Callable[[str], None]
+    phase: Callable[[str], None]
 
 
 def settle_augmentation(job: GateJob, data: RunData, plan: ImagePlan, context: TrialContext) -> AugmentRecord:
@@ -148,7 +150,7 @@ def _seconds(job: GateJob, part: float) -> float | None:
 
 def _search_only(job: GateJob, data: RunData) -> AugmentRecord:
     """Search and use what is found; without it crops and mirror images are what is left."""
-    job.say("searching an augmentation policy")
+    job.phase("searching an augmentation policy")
     try:
         found = augment_search.search(data, seed=job.seed, time_limit_s=_seconds(job, SEARCH_ALONE_PART))
     except AutoDLError as error:
@@ -172,7 +174,7 @@ def _compare(job: GateJob, data: RunData, context: TrialContext) -> AugmentRecor
                 f"images {epochs:.1f} times each; {FEWEST_EPOCHS:g} times would do",
             )
     found = _search(job, data)
-    job.say("comparing augmentations")
+    job.phase("comparing augmentations")
     policy = None if found is None else found.policy
     compared = compare_augmentations(
         (STANDARD, TRIVIAL) if policy is None else (STANDARD, TRIVIAL, FOUND),
@@ -197,7 +199,7 @@ def _compare(job: GateJob, data: RunData, context: TrialContext) -> AugmentRecor
 
 
 def _search(job: GateJob, data: RunData) -> Found | None:
-    job.say("searching an augmentation policy")
+    job.phase("searching an augmentation policy")
     try:
         return augment_search.search(data, seed=job.seed, time_limit_s=_seconds(job, SEARCH_PART))
     except AutoDLError as error:

@@ -306,6 +306,7 @@ def _gate_job(request: FitRequest, display: ProgressDisplay) -> GateJob:
         started_at=request.started_at,
         num_trials=request.num_trials,
         say=display.message,
+        phase=display.phase,
     )
 
 

@@ -75,6 +75,20 @@ def test_what_is_found_is_trained_kept_and_not_searched_again(digits, tmp_path):
     assert again.fit_summary()["num_trials"] == 2
 
 
+def test_ctrl_c_in_the_search_ends_the_fit_and_settles_nothing(digits, tmp_path):
+    class Interrupted(Counting):
+        """As the engine's searchers end when Ctrl-C comes."""
+
+        def search(self, space, data, **settings):
+            result = super().search(space, data, **settings)
+            result.stopped_by = "interrupted"
+            return result
+
+    with pytest.raises(KeyboardInterrupt):
+        made.quick(net=Eyes, nas=Interrupted(), path=tmp_path / "run").fit(*digits.train)
+    assert ArchRecord.read(tmp_path / "run") is None
+
+
 def test_a_published_space_is_saved_and_loaded_without_trust(digits, tmp_path):
     run = tmp_path / "run"
     classifier = made.quick(net=CHAIN, nas=ONE_EPOCH, path=run).fit(*digits.train)

@@ -60,7 +60,7 @@ class Gate:
     def settle(self, asked="auto", data=DATA, ours=None, **changes):
         values = {
             "asked": asked, "run": self.root, "begun": False, "seed": 0, "time_limit_s": 600.0,
-            "started_at": time.time(), "num_trials": None, "say": self.said.append,
+            "started_at": time.time(), "num_trials": None, "say": self.said.append, "phase": self.said.append,
         }  # fmt: skip
         context = fakes.context(self.root, {})
         return settle_augmentation(GateJob(**{**values, **changes}), data, ours or plan(), context)
