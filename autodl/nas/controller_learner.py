@@ -39,7 +39,7 @@ class ControllerOptions:
 
     kind: Literal["lstm", "independent"] = "lstm"
     hidden: int = 64
-    lr: float = 0.006
+    lr: float = 0.004
     batch: int = 8
     baseline_decay: float | None = 0.9
     entropy_weight: float = 0.0

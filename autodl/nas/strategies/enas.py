@@ -59,7 +59,7 @@ class ENAS:
         check_whole("samples", samples)
         check_whole("retrain_top", retrain_top, 0)
         self.fit = fit or FitOptions(epochs=100)
-        self.options = options or ControllerOptions(tanh_constant=2.5)
+        self.options = options or ControllerOptions(lr=0.006, tanh_constant=2.5)
         self.controller_steps, self.entropy_bonus = controller_steps, entropy_bonus
         self.samples, self.recalibration = samples, recalibration
         self.retrain_top, self.retrain_fit = retrain_top, retrain_fit
