@@ -243,7 +243,7 @@ class DaskExecutor:
     def _lose(self, key: str, running: Running, reason: str, handle: Handle) -> None:
         del self._running[key]
         self._link.cancel([running.future])
-        self._link.look_again()
+        self._link.suspect(running.place.worker)
         handle(Lost(running.job.trial_id, running.job.attempt, f"{running.place.worker}: {reason}"))
 
     def _give_up_lost(self, handle: Handle) -> bool:

@@ -56,6 +56,7 @@ class Link:
         self._beats: dict[str, tuple[float, float]] = {}  # worker -> (last beat there, when it was new here)
         self._scheduler: str | None = None  # its id: one that was started anew has another
         self._silent: set[str] = set()
+        self._suspects: dict[str, float | None] = {}  # worker that lost a trial -> its last beat since then
         self._known: dict[str, str] = {}  # worker -> token of the function it has
         self._devices = Devices()
 
@@ -100,8 +101,10 @@ class Link:
         if identity is None:
             self._reconnect()
         workers = {} if identity is None else dict(identity["workers"])
-        alive = {address: told for address, told in workers.items() if self._is_heard(address, told)}
-        self._silent = workers.keys() - alive.keys()
+        heard = {address: told for address, told in workers.items() if self._is_heard(address, told)}
+        self._silent = workers.keys() - heard.keys()
+        self._suspects = {address: beat for address, beat in self._suspects.items() if address in workers}
+        alive = {address: told for address, told in heard.items() if not self._is_suspect(address, told)}
         for address in self._known.keys() - alive.keys():
             del self._known[address]
         most = None if self._target is None else self._options.num_workers
@@ -156,6 +159,21 @@ class Link:
             return True
         timeout_s = self._options.heartbeat_timeout_s
         return timeout_s is None or now - last[1] < timeout_s
+
+    def suspect(self, worker: str) -> None:
+        """A trial was lost there: no place until it beats again, for the scheduler may not know yet."""
+        self._suspects[worker] = None
+        self.look_again()
+
+    def _is_suspect(self, address: str, told: Any) -> bool:
+        if address not in self._suspects:
+            return False
+        beat, seen = self._suspects[address], float(told.get("last_seen", 0.0))
+        if beat is None or beat == seen:
+            self._suspects[address] = seen
+            return True
+        del self._suspects[address]
+        return False
 
     # ------------------------------------------------------------------ calls
 
@@ -267,6 +285,7 @@ class Link:
             self._connection, self._scheduler = again, None
             self._known.clear()
             self._beats.clear()
+            self._suspects.clear()
             self._listen(again.client)
 
     def close(self) -> None:
@@ -283,5 +302,6 @@ class Link:
         self._places = []
         self._known.clear()
         self._beats.clear()
+        self._suspects.clear()
         self._lonely_since = None
         self.look_again()
