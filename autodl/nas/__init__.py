@@ -45,7 +45,7 @@ from autodl.nas.population import Population
 from autodl.nas.repeat import Repeat
 from autodl.nas.result import NASResult, Record
 from autodl.nas.space import Space
-from autodl.nas.strategy import Budget, Callback, Run, Strategy
+from autodl.nas.strategy import Budget, Callback, Run, RunSettings, Strategy
 from autodl.nas.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ __all__ = [
     "Record",
     "Repeat",
     "Run",
+    "RunSettings",
     "SharedWeights",
     "Soft",
     "Space",

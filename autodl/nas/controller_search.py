@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import torch
 from torch import Tensor
@@ -20,7 +19,7 @@ from autodl.nas.objectives import Objective
 from autodl.nas.result import NASResult
 from autodl.nas.retrain import finish, ranking, search_share
 from autodl.nas.space import Space
-from autodl.nas.strategy import Budget, Callback, Run
+from autodl.nas.strategy import Run, RunSettings
 from autodl.rng import torch_generator
 
 SETTLED = 200
@@ -91,32 +90,20 @@ class ControllerSearch:
         return self.learner.state() | {"waiting": waiting, "repeated": self._repeated}
 
 
-def controller_search(  # noqa: PLR0913  # what `Strategy.search` takes
+def controller_search(
     method: ControllerMethod,
     space: Space,
     data: NASData | Evaluator,
     *,
     objective: Objective | None = None,
     cost: Cost | None = None,
-    budget: Budget | int | str | None = None,
-    seed: int = 0,
-    callbacks: Sequence[Callback] = (),
-    path: str | Path | None = None,
-    resume: bool = False,
+    **settings: Unpack[RunSettings],
 ) -> NASResult:
     """Search with a controller; the budget's units are architectures. See `Strategy.search`."""
-    evaluator = as_evaluator(space, data, method.fit, seed)
+    evaluator = as_evaluator(space, data, method.fit, settings.get("seed", 0))
     judge = Judge(evaluator, objective=objective, cost=cost)
-    run = Run(
-        method.name,
-        budget,
-        default_units=method.trials,
-        seed=seed,
-        callbacks=callbacks,
-        path=path,
-        resume=resume,
-    )
-    search = ControllerSearch(method, space, seed)
+    run = Run(method.name, default_units=method.trials, **settings)
+    search = ControllerSearch(method, space, run.seed)
     search.run(run, judge)
     found = ranking(r for r in run.history if "phase" not in r.extra)
     return finish(

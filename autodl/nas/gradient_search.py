@@ -7,9 +7,7 @@ starts from; optimizers, minibatches, costs, the history, resuming and deriving 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Unpack, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +19,7 @@ from autodl.nas.data import Batch, NASData
 from autodl.nas.decisions import Arch
 from autodl.nas.distributions import Gumbel, Independent
 from autodl.nas.evaluators import Evaluator, arch_key
-from autodl.nas.fitting import set_lr
+from autodl.nas.fitting import set_lr, weights_step
 from autodl.nas.gradient_options import GradientOptions
 from autodl.nas.judge import Judge, as_evaluator
 from autodl.nas.objectives import Objective
@@ -29,7 +27,7 @@ from autodl.nas.plans import Plan, active
 from autodl.nas.result import NASResult, plain_probabilities
 from autodl.nas.retrain import Candidate, finish, search_share
 from autodl.nas.space import Space
-from autodl.nas.strategy import Budget, Callback, Run
+from autodl.nas.strategy import Run, RunSettings
 from autodl.rng import torch_generator
 
 TRAVEL = 6.0
@@ -218,16 +216,13 @@ class GradientSearch:
     def train_weights(self, plan: Plan, batch: Batch) -> None:
         """One step of the weights; those that the plan does not use stay where they are."""
         x, y = batch
-        self.weights_optimizer.zero_grad(set_to_none=True)
         loss = F.cross_entropy(self.logits(plan, x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.step_weights()
+        self.step_weights(loss)
         self.see("train_loss", float(loss.detach()))
 
-    def step_weights(self) -> None:
-        """Clip, and let the optimizer step."""
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.method.options.clip_norm)
-        self.weights_optimizer.step()
+    def step_weights(self, loss: Tensor) -> None:
+        """One step of the weights down a loss; its gradients reach the alphas, too."""
+        weights_step(self.net, self.weights_optimizer, loss, self.method.options.clip_norm)
 
     def see(self, name: str, value: float) -> None:
         """Add to an epoch's mean."""
@@ -257,28 +252,16 @@ class GradientSearch:
         self.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
 
 
-def gradient_search(  # noqa: PLR0913  # what `Strategy.search` takes
+def gradient_search(
     method: Method,
     space: Space,
     data: NASData | Evaluator,
     *,
     objective: Objective | None = None,
     cost: Cost | None = None,
-    budget: Budget | int | str | None = None,
-    seed: int = 0,
-    callbacks: Sequence[Callback] = (),
-    path: str | Path | None = None,
-    resume: bool = False,
+    **settings: Unpack[RunSettings],
 ) -> NASResult:
     """Search with a gradient method; the budget's units are epochs. See `Strategy.search`."""
-    run = Run(
-        method.name,
-        budget,
-        default_units=method.options.epochs,
-        seed=seed,
-        callbacks=callbacks,
-        path=path,
-        resume=resume,
-    )
-    search = GradientSearch(method, space, cast(NASData, data), objective=objective, cost=cost, seed=seed)
+    run = Run(method.name, default_units=method.options.epochs, **settings)
+    search = GradientSearch(method, space, cast(NASData, data), objective=objective, cost=cost, seed=run.seed)
     return search.run(run)

@@ -7,8 +7,7 @@ architectures are scored in the end; time, records, resuming and retraining are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import torch
 
@@ -25,7 +24,7 @@ from autodl.nas.result import NASResult
 from autodl.nas.retrain import finish, ranking, search_share
 from autodl.nas.shared_training import Scoring, SharedTraining
 from autodl.nas.space import Space
-from autodl.nas.strategy import Budget, Callback, Run
+from autodl.nas.strategy import Run, RunSettings
 
 SCORING_SHARE = 0.1
 """Of a time limit, kept for scoring."""
@@ -127,31 +126,19 @@ class OneShotSearch:
         return self.training.state() | ({} if self.learner is None else self.learner.state())
 
 
-def one_shot_search(  # noqa: PLR0913  # what `Strategy.search` takes
+def one_shot_search(
     method: OneShotMethod,
     space: Space,
     data: NASData | Evaluator,
     *,
     objective: Objective | None = None,
     cost: Cost | None = None,
-    budget: Budget | int | str | None = None,
-    seed: int = 0,
-    callbacks: Sequence[Callback] = (),
-    path: str | Path | None = None,
-    resume: bool = False,
+    **settings: Unpack[RunSettings],
 ) -> NASResult:
     """Search with a one-shot method; the budget's units are epochs. See `Strategy.search`."""
     if not isinstance(data, NASData):
         raise OptionError(
             f"{method.name} trains a super-net and needs images (NASData), got {type(data).__name__}"
         )
-    run = Run(
-        method.name,
-        budget,
-        default_units=method.fit.epochs,
-        seed=seed,
-        callbacks=callbacks,
-        path=path,
-        resume=resume,
-    )
+    run = Run(method.name, default_units=method.fit.epochs, **settings)
     return OneShotSearch(method, space, data, run, objective=objective, cost=cost).finish()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 import torch
 
@@ -58,6 +58,16 @@ class Budget:
         if budget is None or isinstance(budget, int):
             return cls(budget)
         return cls(None, parse_time_limit(budget))
+
+
+class RunSettings(TypedDict, total=False):
+    """What `Strategy.search` hands on to `Run`; see there."""
+
+    budget: Budget | int | str | None
+    seed: int
+    callbacks: Sequence[Callback]
+    path: str | Path | None
+    resume: bool
 
 
 @runtime_checkable
@@ -116,7 +126,7 @@ class Run:
 
     Example::
 
-        run = Run("mine", budget, default_units=100, seed=seed, callbacks=callbacks, path=path, resume=resume)
+        run = Run("mine", default_units=100, **settings)
         for step in run.steps():
             ...
             run.record(arch, metric, cost)
@@ -127,7 +137,7 @@ class Run:
     def __init__(
         self,
         name: str,
-        budget: Budget | int | str | None,
+        budget: Budget | int | str | None = None,
         *,
         default_units: int,
         seed: int = 0,

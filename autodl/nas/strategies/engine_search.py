@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from autodl.checks import check_whole
 from autodl.executors.protocol import Executor
@@ -23,7 +22,7 @@ from autodl.nas.objectives import Objective
 from autodl.nas.result import NASResult
 from autodl.nas.retrain import finish, ranking, search_share
 from autodl.nas.space import Space
-from autodl.nas.strategy import Budget, Callback, Run
+from autodl.nas.strategy import Run, RunSettings
 from autodl.schedulers.protocol import Scheduler
 from autodl.searchers.protocol import Searcher
 from autodl.spaces import SearchSpace
@@ -78,34 +77,21 @@ class EngineSearch:
         self.trials, self.num_workers, self.executor = trials, num_workers, executor
         self.retrain_top = retrain_top
 
-    def search(  # noqa: PLR0913  # what `Strategy.search` takes
+    def search(
         self,
         space: Space,
         data: NASData | Evaluator,
         *,
         objective: Objective | None = None,
         cost: Cost | None = None,
-        budget: Budget | int | str | None = None,
-        seed: int = 0,
-        callbacks: Sequence[Callback] = (),
-        path: str | Path | None = None,
-        resume: bool = False,
+        **settings: Unpack[RunSettings],
     ) -> NASResult:
         """See `autodl.nas.strategy.Strategy.search`."""
-        given = Budget.of(budget)
-        run = Run(
-            self.name,
-            given,
-            default_units=self.trials,
-            seed=seed,
-            callbacks=callbacks,
-            path=path,
-            resume=resume,
-        )
+        run = Run(self.name, default_units=self.trials, **settings)
         # A search that had ended, and was killed in the retraining, has its trials in the journal, too.
         run.history = [record for record in run.history if record.extra.get("phase") == "retrain"]
-        judge = Judge(as_evaluator(space, data, self.fit, seed), objective=objective, cost=cost)
-        self._tune(run, space, data, judge, given, resume and path is not None)
+        judge = Judge(as_evaluator(space, data, self.fit, run.seed), objective=objective, cost=cost)
+        self._tune(run, space, data, judge, resume=settings.get("resume", False) and run.path is not None)
         found = ranking(r for r in run.history if "phase" not in r.extra)
         return finish(run, space, data, found, judge, dict, top=self.retrain_top, fit=self.fit)
 
@@ -115,13 +101,13 @@ class EngineSearch:
         space: Space,
         data: NASData | Evaluator,
         judge: Judge,
-        budget: Budget,
+        *,
         resume: bool,
     ) -> None:
         recorder = EngineRecorder(run, space)
         function = TrialFunction(space, data, judge, self.fit, self.resources, run.seed)
         rungs = len(self.resources or (0,)) if function.data is None else self.fit.epochs
-        seconds = None if budget.seconds is None else search_share(self.retrain_top) * budget.seconds
+        seconds = None if run.seconds is None else search_share(self.retrain_top) * run.seconds
         result = tune(
             function,
             joint_space(space, self.recipe, is_trained=function.data is not None),

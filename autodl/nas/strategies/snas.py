@@ -46,13 +46,11 @@ class SNAS:
         distribution = search.distribution
         assert isinstance(distribution, Gumbel)
         x, y = train
-        search.weights_optimizer.zero_grad(set_to_none=True)
         search.alpha_optimizer.zero_grad(set_to_none=True)
         logits = search.logits(distribution.plan(search.generator), x)
         task_loss = F.cross_entropy(logits, y)
         # The cost's expectation is exact in the probabilities: no need to sample it (equation 12).
-        search.loss(task_loss, distribution.probabilities()).backward()  # type: ignore[no-untyped-call]
-        search.step_weights()
+        search.step_weights(search.loss(task_loss, distribution.probabilities()))
         if val is not None:
             search.alpha_optimizer.step()
         search.see("train_loss", float(task_loss.detach()))
