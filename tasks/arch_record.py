@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from autodl.errors import JournalError
-from autodl.models.weights_io import write_atomically
 from autodl.nas import Arch
+from autodl.tasks.run_record import read_record, write_record
 
 FILE = "architecture.json"
 VERSION = 1
@@ -87,8 +85,7 @@ class ArchRecord:
 
     def write(self, run: Path) -> None:
         """Keep the record in a run's directory."""
-        text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, allow_nan=False)
-        write_atomically(run / FILE, text.encode())
+        write_record(run / FILE, VERSION, asdict(self))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -103,18 +100,4 @@ class ArchRecord:
         Raises:
             JournalError: the file is damaged, or from a newer version.
         """
-        try:
-            document = json.loads((run / FILE).read_text())
-            if document["version"] > VERSION:
-                raise JournalError(
-                    f"{run / FILE} has version {document['version']}, this autodl reads up to {VERSION}: "
-                    "upgrade autodl"
-                )
-            return cls.from_json(document)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise JournalError(
-                f"{run / FILE} is damaged ({type(error).__name__}: {error}); without it the run cannot be "
-                "resumed: start again with another path"
-            ) from error
+        return read_record(run / FILE, VERSION, cls.from_json)

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from autodl.augment import Policy
-from autodl.errors import AutoDLError, JournalError
-from autodl.models.weights_io import write_atomically
+from autodl.tasks.run_record import read_record, write_record
 
 FILE = "augment.json"
 VERSION = 1
@@ -86,8 +85,7 @@ class AugmentRecord:
 
     def write(self, run: Path) -> None:
         """Keep the record in a run's directory."""
-        text = json.dumps({"version": VERSION, **self.to_json()}, indent=1, allow_nan=False)
-        write_atomically(run / FILE, text.encode())
+        write_record(run / FILE, VERSION, self.to_json())
 
     @classmethod
     def read(cls, run: Path) -> Self | None:
@@ -96,20 +94,4 @@ class AugmentRecord:
         Raises:
             JournalError: the file is damaged, or from a newer version.
         """
-        try:
-            document = json.loads((run / FILE).read_text())
-            if document["version"] > VERSION:
-                raise JournalError(
-                    f"{run / FILE} has version {document['version']}, this autodl reads up to {VERSION}: "
-                    "upgrade autodl"
-                )
-            return cls.from_json(document)
-        except FileNotFoundError:
-            return None
-        except JournalError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, AutoDLError) as error:
-            raise JournalError(
-                f"{run / FILE} is damaged ({type(error).__name__}: {error}); without it the run cannot be "
-                "resumed: start again with another path"
-            ) from error
+        return read_record(run / FILE, VERSION, cls.from_json)
