@@ -14,7 +14,7 @@ import safetensors.torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autodl.models.weights_io import save_weights
+from autodl.models.weights_io import save_weights, write_atomically
 from autodl.tasks.ensemble_network import NetworkSpec
 
 SPEC_FILE = "member.json"
@@ -53,9 +53,7 @@ class Member:
             "frozen": self.frozen,
             "flip": self.flip,
         }
-        temporary = directory / f"{SPEC_FILE}.tmp"
-        temporary.write_text(json.dumps(document))
-        temporary.replace(directory / SPEC_FILE)
+        write_atomically(directory / SPEC_FILE, json.dumps(document).encode())
 
     @classmethod
     def load(cls, directory: Path) -> Member | None:

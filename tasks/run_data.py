@@ -27,6 +27,7 @@ from autodl.data import (
     stratified_split,
 )
 from autodl.errors import EmptyDataError, JournalError, StorageError
+from autodl.models.weights_io import write_atomically
 from autodl.tasks.options import ValidationOptions
 
 NEVER = -1
@@ -227,10 +228,8 @@ def _write(data: RunData, directory: Path) -> None:
         "audit": data.audit.to_json(),
         "facts": dict(data.facts),
     }
-    temporary = directory / "data.json.tmp"
     # Escaped (ensure_ascii): file names need not be valid Unicode.
-    temporary.write_text(json.dumps(document), encoding="utf-8")
-    temporary.replace(directory / "data.json")
+    write_atomically(directory / "data.json", json.dumps(document).encode())
 
 
 def _folds(

@@ -12,6 +12,7 @@ from typing import Any
 from autodl.augment import BatchPolicy, policy_from_json
 from autodl.errors import JournalError, OptionError
 from autodl.journal import read_journal
+from autodl.models.weights_io import write_atomically
 from autodl.nas import Units
 from autodl.nas.space_factory import PublishedSpace
 from autodl.nas.spaces.registry import SPACES, space_from_json
@@ -38,9 +39,7 @@ def write(path: Path, params: Mapping[str, Any]) -> None:
         else:
             kept[name] = plain
     document = {"version": VERSION, "params": kept, "left_out": left_out}
-    temporary = path / f".{FILE}.tmp"
-    temporary.write_text(json.dumps(document, indent=1))
-    temporary.replace(path / FILE)
+    write_atomically(path / FILE, json.dumps(document, indent=1).encode())
 
 
 _NOT_PLAIN = object()

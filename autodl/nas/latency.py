@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from autodl.checks import check_whole
 from autodl.errors import JournalError
+from autodl.models.weights_io import write_atomically
 from autodl.nas.elastic import ElasticModule
 from autodl.nas.parts import Call, Contribution, CostTable, parts_of, sizes_of, traced
 from autodl.nas.space import Space
@@ -224,7 +224,4 @@ def _read(file: Path, key: str) -> dict[str, Any] | None:
 
 
 def _write(file: Path, key: str, kept: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps({"key": key, "table": kept}))
-    os.replace(partial, file)
+    write_atomically(file, json.dumps({"key": key, "table": kept}).encode())

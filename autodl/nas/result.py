@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from autodl.errors import PredictorFormatError
+from autodl.models.weights_io import write_atomically
 from autodl.nas.decisions import Arch
 from autodl.nas.space import Space
 
@@ -82,7 +83,7 @@ class NASResult:
         data |= {"version": VERSION, "history": [asdict(record) for record in self.history]}
         if self.net is not None:
             torch.save(self.net.state_dict(), path / WEIGHTS_NAME)
-        (path / RESULT_NAME).write_text(json.dumps(data, indent=1) + "\n")
+        write_atomically(path / RESULT_NAME, (json.dumps(data, indent=1) + "\n").encode())
         return path
 
     @classmethod

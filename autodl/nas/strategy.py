@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +14,7 @@ import torch
 
 from autodl.checks import check_whole
 from autodl.errors import JournalError, OptionError, RunExistsError
+from autodl.models.weights_io import write_atomically
 from autodl.nas.data import NASData
 from autodl.nas.decisions import Arch
 from autodl.nas.evaluators import Evaluator
@@ -253,9 +254,9 @@ class Run:
             "done": self._done + 1,
             "elapsed": self.elapsed,
         }
-        partial = self.path / f"{STATE_NAME}.partial"
-        torch.save(kept, partial)
-        os.replace(partial, self.path / STATE_NAME)
+        written = io.BytesIO()
+        torch.save(kept, written)
+        write_atomically(self.path / STATE_NAME, written.getvalue())
 
     def result(self, best_arch: Arch, net: torch.nn.Module | None = None, **more: Any) -> NASResult:
         """The result; written to the path, too.
