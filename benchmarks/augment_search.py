@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import math
 import os
 import time
@@ -30,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from scipy.stats import t as student
 from sklearn.datasets import load_digits
+from support.rows import Row, add, stored
 
 from autodl import optim
 from autodl.augment.bank import search_ops
@@ -59,16 +59,12 @@ Data = tuple[torch.Tensor, np.ndarray]
 # ---------------------------------------------------------------- rows
 
 
-def rows_of(table: str) -> list[dict[str, Any]]:
-    file = ROWS / f"{table}.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+def rows_of(table: str) -> list[Row]:
+    return stored(ROWS / f"{table}.jsonl")
 
 
-def add_row(table: str, row: dict[str, Any]) -> None:
-    ROWS.mkdir(parents=True, exist_ok=True)
-    with (ROWS / f"{table}.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(row, flush=True)
+def add_row(table: str, row: Row) -> None:
+    add(ROWS / f"{table}.jsonl", row)
 
 
 def todo(table: str, keys: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -508,19 +504,21 @@ def render() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("table", choices=("planted", "harmful", "cost", "compare", "render"))
+    tables = ("planted", "harmful", "cost", "compare")
+    parser.add_argument("table", nargs="?", choices=(*tables, "render"), help="default: all of them")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--trials", type=int, default=60, help="of the published search, planted and harmful")
     parser.add_argument("--only", choices=("cifar10", "digits"))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    if args.table == "planted":
+    wanted = tables if args.table is None else (args.table,)
+    if "planted" in wanted:
         run_planted("planted", SHIFTS, args.seeds or 3, args.trials)
-    elif args.table == "harmful":
+    if "harmful" in wanted:
         run_planted("harmful", HARMS, args.seeds or 3, args.trials)
-    elif args.table == "cost":
+    if "cost" in wanted:
         run_cost()
-    elif args.table == "compare":
+    if "compare" in wanted:
         run_compare(args.seeds or SEEDS, args.only)
     render()
 

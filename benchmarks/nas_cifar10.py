@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import statistics
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from support.rows import add, stored
 
 from autodl.nas.data import NASData
 from autodl.nas.evaluators import Trained
@@ -74,7 +74,7 @@ def run_one(case: str, seed: int) -> dict[str, Any]:
     drawn = [random_arch(factory, space, 100 * seed + number) for number in range(RANDOM)]
     found = judge.evaluate(result.best_arch).metric
     others = [judge.evaluate(arch).metric for arch in drawn]
-    row = {
+    return {
         "case": case,
         "seed": seed,
         "found": found,
@@ -83,8 +83,6 @@ def run_one(case: str, seed: int) -> dict[str, Any]:
         "cpu_s": round(time.process_time() - start, 1),
         "arch": result.best_arch,
     }
-    print(row, flush=True)
-    return row
 
 
 def random_arch(factory: Any, space: Any, seed: int) -> dict[str, Any]:
@@ -95,10 +93,6 @@ def random_arch(factory: Any, space: Any, seed: int) -> dict[str, Any]:
         for label, decision in space.decisions().items()
     }
     return space.derive(probabilities)
-
-
-def stored() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
 def table() -> str:
@@ -112,7 +106,7 @@ def table() -> str:
         "| space | strategy | seed | found | random: mean (least to most) | gain | search | in all |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in sorted(stored(), key=lambda row: (row["case"], row["seed"])):
+    for row in sorted(stored(ROWS), key=lambda row: (row["case"], row["seed"])):
         factory, strategy, *_ = CASES[row["case"]]
         mean = statistics.mean(row["random"])
         spread = f"{min(row['random']):.3f} to {max(row['random']):.3f}"
@@ -136,19 +130,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("run", "table"))
+    parser.add_argument("what", nargs="?", choices=("run", "table"), default="run")
     parser.add_argument("--only", choices=tuple(CASES))
     parser.add_argument("--seeds", default="0,1,2")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "run":
-        done = {(row["case"], row["seed"]) for row in stored()}
+        done = {(row["case"], row["seed"]) for row in stored(ROWS)}
         for seed in map(int, options.seeds.split(",")):
             for case in [options.only] if options.only else list(CASES):
                 if (case, seed) not in done:
-                    row = run_one(case, seed)
-                    with ROWS.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                    add(ROWS, run_one(case, seed))
     TABLE.write_text(table())
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from support.rows import stored
 
 from autodl.nas.evaluators import Evaluation, SharedWeights, Trained
 from autodl.nas.fitting import FitOptions
@@ -118,7 +119,7 @@ def seconds_a_network() -> float:
 def run_strategies(names: list[str]) -> None:
     """Search with each seed; one file of rows a strategy."""
     for name in names or [*ONE_SHOT, *MULTI_TRIAL]:
-        file = ROWS / f"{name.replace(', ', '_').replace(' ', '_')}.jsonl"
+        file = rows_file(name)
         seeds = SEEDS if name in ONE_SHOT else range(MULTI_SEEDS)
         write_rows(file, [run_one(name, seed) for seed in seeds])
 
@@ -183,13 +184,13 @@ def kendall_tau(a: list[float], b: list[float]) -> float:
     return float(kendalltau(a, b).statistic)
 
 
+def rows_file(strategy: str) -> Path:
+    return ROWS / f"{strategy.replace(', ', '_').replace(' ', '_')}.jsonl"
+
+
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def random_regret(table: MiniTable, networks: int, draws: int = 3000) -> float:
@@ -229,7 +230,7 @@ def render() -> None:
         "|---|---|---|---|---|",
     ]
     for name in [*ONE_SHOT, *MULTI_TRIAL]:
-        rows = read_rows(ROWS / f"{name.replace(', ', '_').replace(' ', '_')}.jsonl")
+        rows = stored(rows_file(name))
         if not rows:
             continue
         ranks = [row["rank"] for row in rows]
@@ -239,7 +240,7 @@ def render() -> None:
         chance = random_regret(table, round(cpu_s / a_network))
         more = f" ({TRIALS} networks)" if name in MULTI_TRIAL else ""
         lines.append(f"| {name}{more} | {shown} | {regret:.3f} | {cpu_s:.1f} | {chance:.3f} |")
-    lines += tau_lines(read_rows(ROWS / "tau.jsonl"))
+    lines += tau_lines(stored(ROWS / "tau.jsonl"))
     PAGE.write_text("\n".join(lines) + "\n")
 
 

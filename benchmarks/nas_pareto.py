@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from support.rows import add, stored
 
 from autodl.nas.costs import MACs
 from autodl.nas.gradient_search import GradientSearch
@@ -32,7 +32,8 @@ from autodl.nas.strategy import Run
 from autodl.testing.mini_space import MiniTable, mini_data, mini_key, mini_space
 
 RESULT = Path(__file__).parent / "results" / "nas_pareto.md"
-ROWS = Path(__file__).parent / "results" / "nas_pareto"
+SWEEP = Path(__file__).parent / "results" / "nas_pareto" / "sweep.jsonl"
+LATENCY = SWEEP.with_name("latency.jsonl")
 BATCH = 64
 WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 EPOCHS = {"fbnet": 30, "proxyless": 80}
@@ -68,7 +69,7 @@ def sweep_point(make: Callable[[], Any], epochs: int, objective: Linear, seed: i
 def run_sweep() -> None:
     """Search with every weight and seed; one row each."""
     dearest = max(cost for _, cost in truth())
-    done = {(row["strategy"], row["weight"]) for row in stored("sweep")}
+    done = {(row["strategy"], row["weight"]) for row in stored(SWEEP)}
     for name, make in STRATEGIES.items():
         for weight in WEIGHTS:
             if (name, weight) not in done:
@@ -81,7 +82,7 @@ def run_sweep() -> None:
                     "accuracy": [round(accuracy, 4) for accuracy, _ in points],
                     "thousand_macs": [round(1000 * cost, 1) for _, cost in points],
                 }
-                add("sweep", row)
+                add(SWEEP, row)
 
 
 def truth() -> list[tuple[float, float]]:
@@ -98,7 +99,7 @@ def sweep_lines() -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for name in STRATEGIES:
-        rows = [row for row in stored("sweep") if row["strategy"] == name]
+        rows = [row for row in stored(SWEEP) if row["strategy"] == name]
         medians = [statistics.median(row["thousand_macs"]) for row in rows]
         for row, median in zip(rows, medians, strict=True):
             below = [
@@ -116,18 +117,6 @@ def sweep_lines() -> list[str]:
     return lines
 
 
-def stored(part: str) -> list[dict[str, Any]]:
-    path = ROWS / f"{part}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def add(part: str, row: dict[str, Any]) -> None:
-    ROWS.mkdir(parents=True, exist_ok=True)
-    with (ROWS / f"{part}.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(row, flush=True)
-
-
 def spaces() -> dict[str, tuple[Space, tuple[int, int, int]]]:
     from autodl.nas.spaces import ProxylessNAS as ProxylessSpace
 
@@ -140,7 +129,7 @@ def spaces() -> dict[str, tuple[Space, tuple[int, int, int]]]:
 
 def run_latency(archs: int = 30) -> None:
     """Tables against measured networks, one row a space."""
-    done = {row["space"] for row in stored("latency")}
+    done = {row["space"] for row in stored(LATENCY)}
     for name, (space, shape) in spaces().items():
         if name in done:
             continue
@@ -161,7 +150,7 @@ def run_latency(archs: int = 30) -> None:
             "median_error": round(float(np.median(np.abs(told - taken) / taken)), 3),
             "table_cpu_s": round(made, 1),
         }
-        add("latency", row)
+        add(LATENCY, row)
 
 
 def latency_lines() -> list[str]:
@@ -172,7 +161,7 @@ def latency_lines() -> list[str]:
     return lines + [
         f"| {row['space']} | {row['architectures']} | {row['pearson']} | {row['spearman']} | "
         f"{100 * row['median_error']:.1f} % | {row['table_cpu_s']:.0f} CPU s |"
-        for row in stored("latency")
+        for row in stored(LATENCY)
     ]
 
 

@@ -17,7 +17,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.rows import add, stored
 
 from autodl.executors.simulated import SimulatedExecutor
 from autodl.nas.encoded_search import EncodedSearcher
@@ -37,7 +37,8 @@ from autodl.searchers import BOHBSearcher, MobsterSearcher
 from autodl.tuner import tune
 
 HERE = Path(__file__).parent
-ROWS = HERE / "results" / "nasbench201"
+SEARCH = HERE / "results" / "nasbench201" / "search.jsonl"
+CLUSTERS = SEARCH.with_name("cluster.jsonl")
 TABLE = HERE / "results" / "nasbench201.md"
 QUERIES = 200
 ETA = 4  # of ASHA between 12 and 200 epochs
@@ -172,19 +173,12 @@ class Incumbents:
 # ---------------------------------------------------------------------- rows
 
 
-def stored(name: str) -> list[dict[str, Any]]:
-    """The rows of a file, none if there is no file."""
-    path = ROWS / f"{name}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-
-
-def complete(what: str, names: list[str], datasets: list[str], options: argparse.Namespace) -> None:
+def complete(what: str, names: list[str], datasets: list[str], seeds: range) -> None:
     """Run what is missing, seed by seed, so that a run that is cut leaves whole seeds."""
-    bench = load()
+    bench, file = load(), {"search": SEARCH, "cluster": CLUSTERS}[what]
     full_s = {dataset: mean_cost(bench, dataset) for dataset in datasets}
-    done = {(row["method"], row["dataset"], row["seed"]) for row in stored(what)}
-    ROWS.mkdir(parents=True, exist_ok=True)
-    for seed in range(options.first, options.first + options.seeds):
+    done = {(row["method"], row["dataset"], row["seed"]) for row in stored(file)}
+    for seed in seeds:
         for dataset in datasets:
             for name in names:
                 if (name, dataset, seed) in done:
@@ -194,9 +188,7 @@ def complete(what: str, names: list[str], datasets: list[str], options: argparse
                 else:
                     limit = {"time_limit": CLUSTER_S}
                     row = run(bench, CLUSTER[name], dataset, seed, WORKERS, limit)
-                with (ROWS / f"{what}.jsonl").open("a") as file:
-                    file.write(json.dumps({"method": name, **row}) + "\n")
-                print(name, dataset, seed, row["test"], row["full"], row["cpu_s"], flush=True)
+                add(file, {"method": name, **row})
 
 
 # ---------------------------------------------------------------------- table
@@ -223,7 +215,7 @@ def table() -> str:
 
 
 def _search_part() -> list[str]:
-    rows = [row for row in stored("search") if row["seed"] >= FIRST_SEED]
+    rows = [row for row in stored(SEARCH) if row["seed"] >= FIRST_SEED]
     lines = [
         "## 200 full trainings",
         "",
@@ -263,7 +255,7 @@ def _mean(rows: list[dict[str, Any]], dataset: str, key: str) -> float:
 
 
 def _cluster_part(bench: NASBench201) -> list[str]:
-    rows = stored("cluster")
+    rows = stored(CLUSTERS)
     best = bench.best("imagenet16_120")[1]
     lines = [
         "## MOBSTER against ASHA",
@@ -299,19 +291,19 @@ def _at(row: dict[str, Any], seconds: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("search", "cluster", "table"))
+    parser.add_argument("what", nargs="?", choices=("search", "cluster", "table"), help="default: all")
     parser.add_argument("--names", default="", help="methods, separated by semicolons; default: all")
     parser.add_argument("--datasets", default=",".join(DATASETS))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=None, help=f"seed; default: {FIRST_SEED}, cluster: 0")
     options = parser.parse_args()
-    if options.first is None:
-        options.first = FIRST_SEED if options.what == "search" else 0
-    if options.what == "search":
+    if options.what in (None, "search"):
         names = options.names.split(";") if options.names else list(METHODS)
-        complete("search", names, options.datasets.split(","), options)
-    elif options.what == "cluster":
-        complete("cluster", list(CLUSTER), ["imagenet16_120"], options)
+        first = FIRST_SEED if options.first is None else options.first
+        complete("search", names, options.datasets.split(","), range(first, first + options.seeds))
+    if options.what in (None, "cluster"):
+        first = options.first or 0
+        complete("cluster", list(CLUSTER), ["imagenet16_120"], range(first, first + options.seeds))
     TABLE.write_text(table())
 
 
