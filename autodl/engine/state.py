@@ -97,15 +97,6 @@ class SearchState:
         """What a live trial was told and has not yet done."""
         return self._live[trial_id].decision
 
-    def is_current(self, trial_id: int, attempt: int) -> bool:
-        """True for the attempt under way of a trial that runs."""
-        if trial_id not in self._live:
-            return False
-        trial = self.trials[trial_id]
-        return trial.state is TrialState.RUNNING and trial.attempt == attempt
-
-    # ------------------------------------------------------------------ launching
-
     def propose(self, *, is_full: bool | None = None) -> Launch | Idle:
         """Ask the scheduler, then maybe the searcher, for a free worker's next job.
 

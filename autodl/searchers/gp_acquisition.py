@@ -36,22 +36,6 @@ class Predictor(Protocol):
         ...
 
 
-class Model(Protocol):
-    """What the acquisition asks of a model; see `GaussianProcess`."""
-
-    def predict(self, points: Array) -> tuple[Array, Array]:
-        """Means (k, m) and deviations (k,) at points (k, d)."""
-        ...
-
-    def predict_with_gradient(self, point: Array) -> tuple[Array, float, Array, Array]:
-        """Means (m,) and deviation at a point (d,), and their gradients (m, d) and (d,)."""
-        ...
-
-    def fitted(self) -> Array:
-        """The means at the model's own points: (n, m)."""
-        ...
-
-
 def log_h(z: Array) -> tuple[Array, Array]:
     """``log(phi(z) + z Phi(z))`` and its derivative, without underflow; any shape."""
     from scipy.special import erfcx, ndtr  # noqa: PLC0415  # heavy, used by GPs only

@@ -26,8 +26,6 @@ from autodl.nas.spaces.mobile_network import FIRST_MAP, MobileBackbone, Stage
 from autodl.nas.spaces.ops import Pool, Zero
 
 OPS = ("conv", "sepconv", "mbconv3", "mbconv6")
-SQUEEZES = ("0", "0.25")
-SKIPS = ("identity", "pool", "none")
 
 # MobileNetV2, whose numbers of layers and filters the choices are about.
 _LARGE = tuple(
