@@ -97,6 +97,8 @@ class SearchState:
         """What a live trial was told and has not yet done."""
         return self._live[trial_id].decision
 
+    # ------------------------------------------------------------------ launching
+
     def propose(self, *, is_full: bool | None = None) -> Launch | Idle:
         """Ask the scheduler, then maybe the searcher, for a free worker's next job.
 
